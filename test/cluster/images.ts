@@ -1,5 +1,18 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { cached, type Programs } from './build.ts';
 import { ROOT } from './paths.ts';
@@ -21,16 +34,30 @@ interface ImageConfig {
 export async function buildImages(programs: Programs): Promise<readonly string[]> {
   const busybox = required('busybox');
   const apps = join(ROOT, 'test/apps');
-  const appFiles = existsSync(apps) ? readdirSync(apps).filter((file) => file.endsWith('.ts')).sort() : [];
-  const pause = await image('pause', [identity(busybox)], { entrypoint: ['/bin/busybox', 'sleep', '2147483647'] }, async (rootfs) => addFile(rootfs, busybox, '/bin/busybox'));
-  const proxy = await image('proxyv2', [programs.istio, programs.envoy, identity(required('iptables-nft'))], { entrypoint: ['/usr/local/bin/pilot-agent'], user: '1337:1337' }, (rootfs) =>
-    fillProxy(rootfs, programs),
+  const appFiles = existsSync(apps)
+    ? readdirSync(apps)
+        .filter((file) => file.endsWith('.ts'))
+        .sort()
+    : [];
+  const pause = await image('pause', [identity(busybox)], { entrypoint: ['/bin/busybox', 'sleep', '2147483647'] }, async (rootfs) =>
+    addFile(rootfs, busybox, '/bin/busybox'),
   );
-  const shop = await image('shop', [identity(process.execPath), ...appFiles.map((file) => readFileSync(join(apps, file), 'utf8'))], { entrypoint: ['/usr/local/bin/node'] }, async (rootfs) => {
-    await addProgram(rootfs, process.execPath, '/usr/local/bin/node');
-    for (const file of appFiles) addFile(rootfs, join(apps, file), `/app/${file}`);
-    addAccounts(rootfs);
-  });
+  const proxy = await image(
+    'proxyv2',
+    [programs.istio, programs.envoy, identity(required('iptables-nft'))],
+    { entrypoint: ['/usr/local/bin/pilot-agent'], user: '1337:1337' },
+    (rootfs) => fillProxy(rootfs, programs),
+  );
+  const shop = await image(
+    'shop',
+    [identity(process.execPath), ...appFiles.map((file) => readFileSync(join(apps, file), 'utf8'))],
+    { entrypoint: ['/usr/local/bin/node'] },
+    async (rootfs) => {
+      await addProgram(rootfs, process.execPath, '/usr/local/bin/node');
+      for (const file of appFiles) addFile(rootfs, join(apps, file), `/app/${file}`);
+      addAccounts(rootfs);
+    },
+  );
   return [pause, proxy, shop];
 }
 
@@ -39,14 +66,19 @@ async function fillProxy(rootfs: string, programs: Programs): Promise<void> {
   await addProgram(rootfs, programs.envoy, '/usr/local/bin/envoy');
   addFile(rootfs, programs.bootstrap, '/var/lib/istio/envoy/envoy_bootstrap_tmpl.json');
   for (const multi of ['xtables-nft-multi', 'xtables-legacy-multi']) await addProgram(rootfs, required(multi), `/usr/sbin/${multi}`);
-  for (const [backend, multi] of [['', 'xtables-nft-multi'], ['-nft', 'xtables-nft-multi'], ['-legacy', 'xtables-legacy-multi']] as const) {
+  for (const [backend, multi] of [
+    ['', 'xtables-nft-multi'],
+    ['-nft', 'xtables-nft-multi'],
+    ['-legacy', 'xtables-legacy-multi'],
+  ] as const) {
     for (const family of ['iptables', 'ip6tables']) {
       for (const verb of ['', '-save', '-restore']) symlinkSync(multi, join(rootfs, `/usr/sbin/${family}${backend}${verb}`));
     }
   }
   const modules = (await run('sh', ['-c', 'ls -d /usr/lib/*/xtables /usr/lib/xtables 2>/dev/null | head -1'])).trim();
   cpSync(modules, join(rootfs, modules), { recursive: true });
-  for (const folder of ['/etc/istio/proxy', '/etc/istio/config', '/var/run/secrets', '/var/lib/istio/data', '/tmp', '/run']) mkdirSync(join(rootfs, folder), { recursive: true });
+  for (const folder of ['/etc/istio/proxy', '/etc/istio/config', '/var/run/secrets', '/var/lib/istio/data', '/tmp', '/run'])
+    mkdirSync(join(rootfs, folder), { recursive: true });
   for (const folder of ['/etc/istio/proxy', '/var/lib/istio/data', '/tmp', '/run']) chmodSync(join(rootfs, folder), 0o777);
   addAccounts(rootfs);
 }
@@ -102,7 +134,11 @@ async function image(name: string, ingredients: readonly string[], config: Image
 
 /** Writes the docker-archive form: layer, config.json and manifest.json in one tar. */
 async function pack(folder: string, name: string, config: ImageConfig): Promise<void> {
-  await run('tar', ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mtime=@0', '-C', join(folder, 'rootfs'), '-cf', join(folder, 'layer.tar'), '.'], { timeoutMs: 300_000 });
+  await run(
+    'tar',
+    ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mtime=@0', '-C', join(folder, 'rootfs'), '-cf', join(folder, 'layer.tar'), '.'],
+    { timeoutMs: 300_000 },
+  );
   const digest = (await run('sha256sum', [join(folder, 'layer.tar')])).split(' ')[0] ?? '';
   const image = {
     architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',

@@ -30,7 +30,13 @@ export interface Istio {
 }
 
 /** Installs Istio's CRDs and injector webhook and runs istiod as a process on the node. */
-export async function startIstio(folder: string, programs: Programs, kubeconfig: string, kubectl: (...args: string[]) => Promise<string>, env: Readonly<Record<string, string>> = {}): Promise<Istio> {
+export async function startIstio(
+  folder: string,
+  programs: Programs,
+  kubeconfig: string,
+  kubectl: (...args: string[]) => Promise<string>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Istio> {
   const home = join(folder, 'istiod');
   mkdirSync(join(home, 'var/lib/istio/inject'), { recursive: true });
   const crds = join(home, 'crds.yaml');
@@ -48,7 +54,9 @@ export async function startIstio(folder: string, programs: Programs, kubeconfig:
   const asJson = async (document: string): Promise<Record<string, unknown>> => {
     const file = join(home, 'document.yaml');
     writeFileSync(file, document);
-    return JSON.parse(await run(programs.kubernetes, ['kubectl', '--kubeconfig', kubeconfig, 'create', '--dry-run=client', '--validate=false', '-o', 'json', '-f', file])) as Record<string, unknown>;
+    return JSON.parse(
+      await run(programs.kubernetes, ['kubectl', '--kubeconfig', kubeconfig, 'create', '--dry-run=client', '--validate=false', '-o', 'json', '-f', file]),
+    ) as Record<string, unknown>;
   };
   const injector = (await asJson(find('ConfigMap', 'istio-sidecar-injector'))) as { data: Record<string, string> };
   for (const key of ['config', 'values']) writeFileSync(join(home, 'var/lib/istio/inject', key), injector.data[key] ?? '');
@@ -56,31 +64,69 @@ export async function startIstio(folder: string, programs: Programs, kubeconfig:
   for (const webhook of webhooks.webhooks) webhook.clientConfig = { url: `https://${NODE_IP}:15017/inject` };
 
   const start = (extra: Readonly<Record<string, string>>): Daemon =>
-    startDaemon(home, 'istiod', programs.istio, ['pilot-discovery', 'discovery', '--meshConfig', join(home, 'mesh.yaml'), '--httpAddr', ':8080', '--grpcAddr', ':15010', '--secureGRPCAddr', ':15012', '--httpsAddr', ':15017', '--keepaliveMaxServerConnectionAge', '30m'], {
-      cwd: home,
-      env: {
-        ...process.env,
-        POD_NAMESPACE: NAMESPACE,
-        POD_NAME: 'istiod-lab',
-        REVISION: 'default',
-        CLUSTER_ID: 'Kubernetes',
-        KUBECONFIG: kubeconfig,
-        ISTIOD_CUSTOM_HOST: NODE_IP,
-        INJECTION_WEBHOOK_CONFIG_NAME: 'istio-sidecar-injector',
-        VALIDATION_WEBHOOK_CONFIG_NAME: '',
-        PILOT_ENABLE_ALPN_FILTER: 'false',
-        PILOT_ENABLE_METADATA_EXCHANGE: 'false',
-        ...env,
-        ...extra,
+    startDaemon(
+      home,
+      'istiod',
+      programs.istio,
+      [
+        'pilot-discovery',
+        'discovery',
+        '--meshConfig',
+        join(home, 'mesh.yaml'),
+        '--httpAddr',
+        ':8080',
+        '--grpcAddr',
+        ':15010',
+        '--secureGRPCAddr',
+        ':15012',
+        '--httpsAddr',
+        ':15017',
+        '--keepaliveMaxServerConnectionAge',
+        '30m',
+      ],
+      {
+        cwd: home,
+        env: {
+          ...process.env,
+          POD_NAMESPACE: NAMESPACE,
+          POD_NAME: 'istiod-lab',
+          REVISION: 'default',
+          CLUSTER_ID: 'Kubernetes',
+          KUBECONFIG: kubeconfig,
+          ISTIOD_CUSTOM_HOST: NODE_IP,
+          INJECTION_WEBHOOK_CONFIG_NAME: 'istio-sidecar-injector',
+          VALIDATION_WEBHOOK_CONFIG_NAME: '',
+          PILOT_ENABLE_ALPN_FILTER: 'false',
+          PILOT_ENABLE_METADATA_EXCHANGE: 'false',
+          ...env,
+          ...extra,
+        },
       },
-    });
-  writeFileSync(join(home, 'mesh.yaml'), JSON.stringify({ rootNamespace: NAMESPACE, trustDomain: 'cluster.local', defaultConfig: { discoveryAddress: `${NODE_IP}:15012` }, defaultProviders: {}, enablePrometheusMerge: false }));
+    );
+  writeFileSync(
+    join(home, 'mesh.yaml'),
+    JSON.stringify({
+      rootNamespace: NAMESPACE,
+      trustDomain: 'cluster.local',
+      defaultConfig: { discoveryAddress: `${NODE_IP}:15012` },
+      defaultProviders: {},
+      enablePrometheusMerge: false,
+    }),
+  );
   let istiod = start({});
   writeFileSync(join(home, 'webhooks.json'), JSON.stringify(webhooks));
   await kubectl('create', '-f', join(home, 'webhooks.json'));
   const ready = async (): Promise<void> => {
     await until('istiod', 60_000, async () => ((await fetch(`http://${NODE_IP}:8080/ready`)).ok ? true : undefined), istiod);
-    await until('the injector’s caBundle', 30_000, async () => ((await kubectl('get', 'mutatingwebhookconfiguration', 'istio-sidecar-injector', '-o', 'jsonpath={.webhooks[*].clientConfig.caBundle}')) === '' ? undefined : true), istiod);
+    await until(
+      'the injector’s caBundle',
+      30_000,
+      async () =>
+        (await kubectl('get', 'mutatingwebhookconfiguration', 'istio-sidecar-injector', '-o', 'jsonpath={.webhooks[*].clientConfig.caBundle}')) === ''
+          ? undefined
+          : true,
+      istiod,
+    );
   };
   await ready();
   return {
@@ -96,5 +142,8 @@ export async function startIstio(folder: string, programs: Programs, kubeconfig:
 }
 
 function splitDocuments(yaml: string): string[] {
-  return yaml.split(/^---\s*$/m).map((document) => document.trim()).filter((document) => document !== '');
+  return yaml
+    .split(/^---\s*$/m)
+    .map((document) => document.trim())
+    .filter((document) => document !== '');
 }

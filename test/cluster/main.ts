@@ -58,7 +58,9 @@ async function up(): Promise<number> {
 
 async function upInside(): Promise<number> {
   const cluster = await startCluster();
-  process.stderr.write('\nThe cluster is up. In another terminal:\n  npm run -s cluster -- kubectl get pods -A\n  npm run -s cluster -- down\nCtrl-C ends it.\n');
+  process.stderr.write(
+    '\nThe cluster is up. In another terminal:\n  npm run -s cluster -- kubectl get pods -A\n  npm run -s cluster -- down\nCtrl-C ends it.\n',
+  );
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
     setInterval(() => undefined, 60_000);
@@ -75,7 +77,10 @@ async function enter(command: (folder: string, programs: { kubernetes: string })
     return 1;
   }
   const argv = command(folder, await buildPrograms());
-  const child = spawn('nsenter', ['-t', String(init), '-n', '-m', '-p', '--', ...argv], { stdio: 'inherit', env: { ...process.env, [LAB_ENV]: folder, KUBECONFIG: join(folder, 'admin.kubeconfig') } });
+  const child = spawn('nsenter', ['-t', String(init), '-n', '-m', '-p', '--', ...argv], {
+    stdio: 'inherit',
+    env: { ...process.env, [LAB_ENV]: folder, KUBECONFIG: join(folder, 'admin.kubeconfig') },
+  });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (code) => resolve(code ?? 1));

@@ -43,7 +43,9 @@ function inNamespaces(folder: string, file: string, args: readonly string[]): Pr
   writeFileSync(join(folder, 'unshare.pid'), String(child.pid));
   // The signal of a terminal reaches the command inside by itself; one sent to this process alone is passed on to the whole lab.
   const pass = (signal: NodeJS.Signals) => (): void => signalInner(folder, signal);
-  const handlers = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => [signal, signal === 'SIGINT' && process.stdin.isTTY ? () => undefined : pass(signal)] as const);
+  const handlers = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map(
+    (signal) => [signal, signal === 'SIGINT' && process.stdin.isTTY ? () => undefined : pass(signal)] as const,
+  );
   for (const [signal, handler] of handlers) process.on(signal, handler);
   return new Promise((resolve, reject) => {
     child.on('error', (cause) => reject(new Error(`cannot make the lab's namespaces: ${cause.message}`, { cause })));

@@ -23,7 +23,17 @@ export async function startContainerd(folder: string, images: readonly string[])
     JSON.stringify({
       cniVersion: '0.4.0',
       name: 'lab',
-      plugins: [{ type: 'bridge', bridge: 'cni0', isGateway: true, ipMasq: false, hairpinMode: true, ipam: { type: 'host-local', ranges: [[{ subnet: POD_CIDR }]], routes: [{ dst: '0.0.0.0/0' }] } }, { type: 'portmap', capabilities: { portMappings: true } }],
+      plugins: [
+        {
+          type: 'bridge',
+          bridge: 'cni0',
+          isGateway: true,
+          ipMasq: false,
+          hairpinMode: true,
+          ipam: { type: 'host-local', ranges: [[{ subnet: POD_CIDR }]], routes: [{ dst: '0.0.0.0/0' }] },
+        },
+        { type: 'portmap', capabilities: { portMappings: true } },
+      ],
     }),
   );
   const root = join(folder, 'containerd');
@@ -32,24 +42,65 @@ export async function startContainerd(folder: string, images: readonly string[])
   writeFileSync(config, containerdConfig(root, cni, await snapshotter(root)));
   const daemon = startDaemon(folder, 'containerd', 'containerd', ['--config', config]);
   const ctr = (...args: string[]): Promise<string> => run('ctr', ['-a', socketOf(root), '-n', 'k8s.io', ...args], { timeoutMs: 120_000 });
-  await until('containerd', 30_000, async () => ((await tryRun('ctr', ['-a', socketOf(root), 'version'], { timeoutMs: 5000 })).code === 0 ? true : undefined), daemon);
+  await until(
+    'containerd',
+    30_000,
+    async () => ((await tryRun('ctr', ['-a', socketOf(root), 'version'], { timeoutMs: 5000 })).code === 0 ? true : undefined),
+    daemon,
+  );
   for (const image of images) await ctr('images', 'import', '--snapshotter', await snapshotter(root), image);
   return daemon;
 }
 
 /** Joins the node to the control plane: kubelet and kube-proxy, each the real program. */
-export async function startNode(folder: string, id: string, programs: Programs, kubeconfig: string, containerd: Daemon, kubectl: (...args: string[]) => Promise<string>): Promise<Node> {
+export async function startNode(
+  folder: string,
+  id: string,
+  programs: Programs,
+  kubeconfig: string,
+  containerd: Daemon,
+  kubectl: (...args: string[]) => Promise<string>,
+): Promise<Node> {
   const config = join(folder, 'kubelet.json');
   writeFileSync(config, JSON.stringify(kubeletConfig(folder, id)));
   const kubelet = startDaemon(folder, 'kubelet', programs.kubernetes, [
-    'kubelet', '--kubeconfig', kubeconfig, '--config', config, '--root-dir', join(folder, 'kubelet'), '--cert-dir', join(folder, 'kubelet-pki'), '--hostname-override', NODE_NAME, '--node-ip', NODE_IP,
+    'kubelet',
+    '--kubeconfig',
+    kubeconfig,
+    '--config',
+    config,
+    '--root-dir',
+    join(folder, 'kubelet'),
+    '--cert-dir',
+    join(folder, 'kubelet-pki'),
+    '--hostname-override',
+    NODE_NAME,
+    '--node-ip',
+    NODE_IP,
   ]);
   const kubeProxy = startDaemon(folder, 'kube-proxy', programs.kubernetes, [
-    'kube-proxy', '--kubeconfig', kubeconfig, '--proxy-mode=iptables', '--hostname-override', NODE_NAME, `--cluster-cidr=${POD_CIDR}`, '--iptables-sync-period=30s', '--iptables-min-sync-period=0s',
-    '--conntrack-max-per-core=0', '--conntrack-min=0', '--conntrack-tcp-timeout-established=0', '--conntrack-tcp-timeout-close-wait=0', // read-only in a network namespace that is not the first
-    '--metrics-bind-address=127.0.0.1:10249', '--healthz-bind-address=127.0.0.1:10256',
+    'kube-proxy',
+    '--kubeconfig',
+    kubeconfig,
+    '--proxy-mode=iptables',
+    '--hostname-override',
+    NODE_NAME,
+    `--cluster-cidr=${POD_CIDR}`,
+    '--iptables-sync-period=30s',
+    '--iptables-min-sync-period=0s',
+    '--conntrack-max-per-core=0',
+    '--conntrack-min=0',
+    '--conntrack-tcp-timeout-established=0',
+    '--conntrack-tcp-timeout-close-wait=0', // read-only in a network namespace that is not the first
+    '--metrics-bind-address=127.0.0.1:10249',
+    '--healthz-bind-address=127.0.0.1:10256',
   ]);
-  await until('node Ready', 90_000, async () => ((await kubectl('get', 'node', NODE_NAME, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')) === 'True' ? true : undefined), kubelet);
+  await until(
+    'node Ready',
+    90_000,
+    async () => ((await kubectl('get', 'node', NODE_NAME, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')) === 'True' ? true : undefined),
+    kubelet,
+  );
   return { containerd, kubelet, kubeProxy };
 }
 

@@ -30,14 +30,20 @@ export const CNI_FOLDERS = [CNI_FOLDER, '/opt/cni/bin'] as const;
 
 /** Checks platform and rights, and installs Debian packages that are missing. Throws RequirementError. */
 export async function ensureRequirements(): Promise<void> {
-  if (process.platform !== 'linux') throw new RequirementError(`The cluster in a box needs Linux (network namespaces, cgroups, iptables); this is ${process.platform}. Use a Linux machine or VM.`);
+  if (process.platform !== 'linux')
+    throw new RequirementError(
+      `The cluster in a box needs Linux (network namespaces, cgroups, iptables); this is ${process.platform}. Use a Linux machine or VM.`,
+    );
   const missing = missingPackages();
   if (process.getuid?.() !== 0) {
     const also = missing.length === 0 ? '' : ` Also missing: the Debian packages ${missing.join(' ')}.`;
     throw new RequirementError(`The cluster in a box needs root (it makes namespaces, mounts and cgroups of its own). Run the same command as root.${also}`);
   }
   if (missing.length > 0) await install(missing);
-  if (findProgram('go') === undefined) throw new RequirementError('Go 1.26 or newer is needed to build Kubernetes and Istio for the cluster in a box, and no "go" is on the PATH. Install Go, then run the same command again.');
+  if (findProgram('go') === undefined)
+    throw new RequirementError(
+      'Go 1.26 or newer is needed to build Kubernetes and Istio for the cluster in a box, and no "go" is on the PATH. Install Go, then run the same command again.',
+    );
 }
 
 function missingPackages(): string[] {
@@ -53,9 +59,12 @@ export function findProgram(name: string): string | undefined {
 }
 
 async function install(packages: readonly string[]): Promise<void> {
-  if (findProgram('apt-get') === undefined) throw new RequirementError(`These Debian packages (or what they hold) are needed: ${packages.join(' ')}. There is no apt-get here; install them by hand.`);
+  if (findProgram('apt-get') === undefined)
+    throw new RequirementError(`These Debian packages (or what they hold) are needed: ${packages.join(' ')}. There is no apt-get here; install them by hand.`);
   if (packages.includes('containerd') && findProgram('dockerd') !== undefined) {
-    throw new RequirementError('Docker is installed, but no containerd is on the PATH; Debian’s package could conflict with Docker’s. Install the containerd that goes with your Docker.');
+    throw new RequirementError(
+      'Docker is installed, but no containerd is on the PATH; Debian’s package could conflict with Docker’s. Install the containerd that goes with your Docker.',
+    );
   }
   await withProgress(`Installing Debian packages: ${packages.join(' ')}`, 30, async () => {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };

@@ -1,0 +1,67 @@
+import { HEALTH_PORT, INBOUND_PORT, PROXY_CONTAINER } from '../api/istio.ts';
+import type { Condition, ContainerStatus, Pod } from './pod.ts';
+import { PROXY_HEALTHY } from '../api/keys.ts';
+import type { ListenersReading } from './proc-net.ts';
+
+/** What the last health probe of port 15021 gave. */
+export type ProbeResult = { readonly kind: 'none' } | { readonly kind: 'ok' } | { readonly kind: 'failed'; readonly why: string };
+
+/** What is known of the sidecar, and the evidence in words. */
+export interface Observation {
+  readonly proxy: 'healthy' | 'dead' | 'unresponsive' | 'starting' | 'unknown';
+  readonly evidence: string;
+}
+
+/**
+ * Judges the sidecar. Dead is proof: nothing in the pod's network namespace listens on 15021 nor on 15006 any more, and it was up before.
+ * A container's status alone proves nothing: it is late, may be stale, and a restarted sidecar may answer already.
+ */
+export function observe(probe: ProbeResult, listeners: ListenersReading | undefined, wasUp: boolean): Observation {
+  if (probe.kind === 'ok') return { proxy: 'healthy', evidence: `port ${HEALTH_PORT} answers` };
+  if (listeners === undefined || !listeners.known) {
+    const why = listeners === undefined ? 'the network namespace of the pod was not found' : listeners.why;
+    return { proxy: 'unknown', evidence: `the sockets of the pod could not be read: ${why}` };
+  }
+  const ports = new Set(listeners.listeners.map((listener) => listener.port));
+  const missing = [HEALTH_PORT, INBOUND_PORT].filter((port) => !ports.has(port));
+  if (missing.length === 2) {
+    const evidence = `nothing in the pod listens on ${HEALTH_PORT} and ${INBOUND_PORT}`;
+    return wasUp ? { proxy: 'dead', evidence: `${evidence} any more` } : { proxy: 'starting', evidence: `${evidence} yet` };
+  }
+  if (!wasUp) return { proxy: 'starting', evidence: probeText(probe) };
+  return { proxy: 'unresponsive', evidence: missing.length === 0 ? probeText(probe) : `nothing in the pod listens on ${missing.join(', ')}` };
+}
+
+function probeText(probe: ProbeResult): string {
+  return probe.kind === 'failed' ? `port ${HEALTH_PORT}: ${probe.why}` : `port ${HEALTH_PORT} was not probed yet`;
+}
+
+/** Whether the pod's own status tells that its sidecar was up before, for an agent that has not seen it itself. */
+export function wasUpBefore(pod: Pod): boolean {
+  const proxy = proxyStatus(pod);
+  if (proxy?.started === true || (proxy?.restartCount ?? 0) > 0) return true;
+  const health = conditionOf(pod, PROXY_HEALTHY);
+  return health?.status === 'True' || health?.status === 'False';
+}
+
+/** Why what happens to the sidecar now belongs to a planned end or start; undefined when nothing is planned. */
+export function plannedOf(pod: Pod): string | undefined {
+  if (pod.metadata.deletionTimestamp !== undefined) return 'the pod is being deleted';
+  const phase = pod.status?.phase;
+  if (phase === 'Succeeded' || phase === 'Failed') return `the pod has ended (${phase})`;
+  const apps = (pod.status?.containerStatuses ?? []).filter((status) => status.name !== PROXY_CONTAINER);
+  const mayEnd = pod.spec.restartPolicy !== undefined && pod.spec.restartPolicy !== 'Always';
+  if (mayEnd && apps.length > 0 && apps.every((status) => status.state?.terminated !== undefined)) return 'the application has run to its end';
+  return undefined;
+}
+
+/** The status of istio-proxy, wherever it runs. */
+export function proxyStatus(pod: Pod): ContainerStatus | undefined {
+  const all = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+  return all.find((status) => status.name === PROXY_CONTAINER);
+}
+
+/** A condition of the pod by its type. */
+export function conditionOf(pod: Pod, type: string): Condition | undefined {
+  return pod.status?.conditions?.find((condition) => condition.type === type);
+}

@@ -1,0 +1,35 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** PIDs on the lab's node of a pod's processes with this program name (/proc/PID/comm). */
+export function processesOf(podUid: string, comm: string): number[] {
+  const forms = [podUid, podUid.replaceAll('-', '_')];
+  return readdirSync('/proc').flatMap((name) => {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) return [];
+    try {
+      const cgroup = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+      const isPods = forms.some((form) => cgroup.includes(form));
+      return isPods && readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === comm ? [pid] : [];
+    } catch {
+      return []; // it has just ended
+    }
+  });
+}
+
+/** Sends a signal to the pod's Envoy; how many processes it went to. */
+export function signalEnvoy(podUid: string, signal: NodeJS.Signals): number {
+  const pids = processesOf(podUid, 'envoy');
+  for (const pid of pids) process.kill(pid, signal);
+  return pids.length;
+}
+
+/** Kills the pod's Envoy whenever there is one, until stopped: the sidecar ends in CrashLoopBackOff. Gives the times of the kills, ms since the epoch. */
+export function killEnvoyOverAndOver(podUid: string): { readonly kills: readonly number[]; stop(): void } {
+  const kills: number[] = [];
+  const once = (): void => {
+    if (signalEnvoy(podUid, 'SIGKILL') > 0) kills.push(Date.now());
+  };
+  once();
+  const timer = setInterval(once, 200);
+  return { kills, stop: () => clearInterval(timer) };
+}
