@@ -3,7 +3,7 @@ import { TLS_MODE_LABEL } from '../api/istio.ts';
 import { BYPASS_RECORD } from '../api/keys.ts';
 import { decide, startRecord, type Consent, type Decision } from '../core/failover.ts';
 import { redirectionOf } from '../core/netfilter/detach.ts';
-import { observe, plannedOf, proxyStatus, wasUpBefore, type Observation, type ProbeResult } from '../core/observation.ts';
+import { blockedBefore, observe, plannedOf, proxyStatus, wasUpBefore, type Observation, type ProbeResult } from '../core/observation.ts';
 import { podKey, type Pod } from '../core/pod.ts';
 import { appProbersOf, recognise } from '../core/managed.ts';
 import { parseAppProbes } from '../core/app-probes.ts';
@@ -50,6 +50,7 @@ export function startPodLoop(first: Pod, context: AgentContext): PodLoop {
   let goodProbes = 0;
   let wasUp = wasUpBefore(first);
   let record = parseBypassRecord(first.metadata.annotations?.[BYPASS_RECORD]);
+  let blocked = blockedBefore(first);
   let connection: HealthConnection | undefined;
   let connectedTo: string | undefined;
   let stopped = false;
@@ -139,6 +140,7 @@ export function startPodLoop(first: Pod, context: AgentContext): PodLoop {
       redirection,
       record,
       switchFailure: switcher.failure(),
+      blocked,
     };
     return decide(snapshot, nowMs());
   }
@@ -170,6 +172,7 @@ export function startPodLoop(first: Pod, context: AgentContext): PodLoop {
   }
 
   function report(decision: Decision, observation: Observation): void {
+    if (decision.traffic !== undefined) blocked = decision.traffic === 'blocked' ? decision : undefined;
     status.want({ decision, observation, record });
     transitions.report(pod, decision, observation);
   }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { AppProber } from '../api/app-prober.ts';
 
 /**
  * The app's original probes, as Istio's injector keeps them in ISTIO_KUBE_APP_PROBERS: a JSON map of the rewritten path
@@ -7,16 +7,6 @@ import { z } from 'zod';
 const PATH = /^\/(?:app-health|app-lifecycle)\/[^/]{1,253}\/(?:livez|readyz|startupz|prestopz|poststartz)$/;
 const MAX_TEXT_LENGTH = 256 * 1024;
 const MAX_PROBES = 256;
-
-const Port = z.number().int().min(1).max(65_535);
-const Entry = z
-  .object({
-    httpGet: z.object({ port: Port, path: z.string().max(8192).nullish(), scheme: z.string().nullish() }).optional(),
-    tcpSocket: z.object({ port: Port }).optional(),
-    grpc: z.object({ port: Port, service: z.string().max(1024).nullish() }).optional(),
-    timeoutSeconds: z.number().int().min(0).max(86_400).nullish(),
-  })
-  .refine((entry) => [entry.httpGet, entry.tcpSocket, entry.grpc].filter((action) => action !== undefined).length === 1);
 
 interface Common {
   readonly port: number;
@@ -39,7 +29,7 @@ export function parseAppProbes(text: string | undefined): { readonly probers: Ap
   const probers = new Map<string, AppProbe>();
   const problems: string[] = entries.length > MAX_PROBES ? [`more than ${MAX_PROBES} entries`] : [];
   for (const [path, value] of entries.slice(0, MAX_PROBES)) {
-    const entry = PATH.test(path) ? Entry.safeParse(value).data : undefined;
+    const entry = PATH.test(path) ? AppProber.safeParse(value).data : undefined;
     if (entry === undefined) problems.push(`${path.slice(0, 100)}: no probe`);
     else probers.set(path, probeOf(entry));
   }
@@ -56,7 +46,7 @@ function entriesOf(text: string): readonly (readonly [string, unknown])[] | stri
   }
 }
 
-function probeOf(entry: z.output<typeof Entry>): AppProbe {
+function probeOf(entry: AppProber): AppProbe {
   const timeoutMs = (entry.timeoutSeconds ?? 0) * 1000;
   if (entry.httpGet !== undefined) {
     const { port, path, scheme } = entry.httpGet;

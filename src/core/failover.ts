@@ -33,6 +33,8 @@ export interface Snapshot {
   readonly record: BypassRecord | undefined;
   /** Why the last try to switch failed, if it did and nothing changed since. */
   readonly switchFailure: string | undefined;
+  /** What was last decided of a pod that had no working path; undefined when it had one. */
+  readonly blocked: Pick<Decision, 'reason' | 'message'> | undefined;
 }
 
 /** Whether a bypass may suspend what protects the pod. */
@@ -142,6 +144,12 @@ function bypassedAndRecovered(
 /** Bypassed, and the sidecar not healthy for long enough: stays so. */
 function bypassed({ redirection, observation }: Snapshot): Decision | undefined {
   return isCleared(redirection) ? bypassing(redirection === 'partial' ? 'detach' : 'keep', observation.evidence) : undefined;
+}
+
+/** A sidecar that is only starting again serves nobody yet: what was blocked stays so until it answers. */
+function stillBlocked({ observation, blocked }: Snapshot): Decision | undefined {
+  if (blocked === undefined || observation.proxy === 'healthy') return undefined;
+  return { act: 'keep', traffic: 'blocked', reason: blocked.reason, message: blocked.message };
 }
 
 function bypassing(act: 'keep' | 'detach', evidence: string): Decision {

@@ -1,6 +1,7 @@
 import { HEALTH_PORT, INBOUND_PORT, PROXY_CONTAINER } from '../api/istio.ts';
 import type { Condition, ContainerStatus, Pod } from './pod.ts';
-import { PROXY_HEALTHY } from '../api/keys.ts';
+import { PROXY_HEALTHY, TRAFFIC_LABEL, TRAFFIC_READY } from '../api/keys.ts';
+import { REASONS, type Reason } from '../api/reasons.ts';
 import type { ListenersReading } from './proc-net.ts';
 
 /** What the last health probe of port 15021 gave. */
@@ -42,6 +43,14 @@ export function wasUpBefore(pod: Pod): boolean {
   if (proxy?.started === true || (proxy?.restartCount ?? 0) > 0) return true;
   const health = conditionOf(pod, PROXY_HEALTHY);
   return health?.status === 'True' || health?.status === 'False';
+}
+
+/** What the pod's own status says of why it has no working path, for an agent that was started again. */
+export function blockedBefore(pod: Pod): { readonly reason: Reason; readonly message: string } | undefined {
+  if (pod.metadata.labels?.[TRAFFIC_LABEL] !== 'blocked') return undefined;
+  const ready = conditionOf(pod, TRAFFIC_READY);
+  const reason = ready?.reason ?? '';
+  return Object.hasOwn(REASONS, reason) ? { reason: reason as Reason, message: ready?.message ?? '' } : undefined;
 }
 
 /** Why what happens to the sidecar now belongs to a planned end or start; undefined when nothing is planned. */

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { openPodNetns } from '../../src/adapters/netns/handle.ts';
 import { listenInside } from '../../src/adapters/netns/listen.ts';
@@ -49,6 +52,22 @@ describe('openPodNetns', () => {
     expect(await found(randomUUID(), first.podIP)).toEqual({ found: false, why: expect.stringContaining('no process') });
   });
 
+  test("a process of the pod in the node's namespace is refused, though that namespace holds the address", async () => {
+    const made = await pod();
+    const astray = spawn('sleep', ['60'], { stdio: 'ignore' });
+    cleanups.push(async () => {
+      const ended = once(astray, 'exit');
+      astray.kill('SIGKILL');
+      await ended;
+    });
+    writeFileSync(join(made.cgroup, 'cgroup.procs'), String(astray.pid));
+    const open = (): ReturnType<typeof openPodNetns> => openPodNetns({ procRoot: '/proc', podUid: made.podUid, podIPs: [made.nodeIP] });
+    expect(await open()).toEqual({ found: false, why: expect.stringContaining('addresses') });
+    made.sandbox.kill('SIGKILL');
+    await once(made.sandbox, 'exit');
+    expect(await open()).toEqual({ found: false, why: expect.stringContaining('of the node') });
+  });
+
   test('of two namespaces under one UID (a replaced sandbox) the one with the address is taken', async () => {
     const old = await pod();
     const current = await pod({ podUid: old.podUid });
@@ -64,7 +83,7 @@ describe('openPodNetns', () => {
 });
 
 describe('listeners', () => {
-  test('shows what listens in the namespace and nothing of the node; an open connection does not hide it', async () => {
+  test('shows what listens in the namespace and nothing of the node, with its address', async () => {
     const made = await pod();
     const netns = await made.netns();
     cleanups.push(() => netns.close());

@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { run, type Argv } from '../../src/adapters/netns/exec.ts';
+import { run } from '../../src/adapters/netns/exec.ts';
 import { openPodNetns, type PodNetns } from '../../src/adapters/netns/handle.ts';
 import { inside } from '../../src/adapters/netns/iptables.ts';
 
@@ -14,6 +14,8 @@ export interface PodNamespace {
   readonly podIP: string;
   /** Address of the other end, in the namespace of the test. */
   readonly nodeIP: string;
+  /** Folder of its cgroup. */
+  readonly cgroup: string;
   readonly sandbox: ChildProcess & { readonly pid: number };
   netns(): Promise<PodNetns>;
   /** Runs a command in the namespace. */
@@ -34,7 +36,7 @@ export function missing(): string | undefined {
 
 /** A command that must end well. */
 export async function sh(...argv: [string, ...string[]]): Promise<string> {
-  return run(argv as Argv, { timeoutMs: 10_000 });
+  return run(argv, { timeoutMs: 10_000 });
 }
 
 /** Removes what test runs that are dead left behind: names carry the process ID of their run. */
@@ -114,6 +116,7 @@ export async function makePodNamespace(options: { readonly driver?: 'cgroupfs' |
     podUid,
     podIP,
     nodeIP,
+    cgroup: cgroup.leaf,
     sandbox,
     async netns() {
       const opened = await openPodNetns({ procRoot: '/proc', podUid, podIPs: [podIP] });

@@ -8,7 +8,7 @@ import { createIptables, inside } from '../../src/adapters/netns/iptables.ts';
 import { listenInside } from '../../src/adapters/netns/listen.ts';
 import type { PodNetns } from '../../src/adapters/netns/handle.ts';
 import { planDetach, planRestore, redirectionOf, type Plan, type RedirectionState } from '../../src/core/netfilter/detach.ts';
-import { applied } from '../unit/core/netfilter/simulated-iptables.ts';
+import { applied } from '../support/simulated-iptables.ts';
 import { makePodNamespace, missing, programIstio, savedRules, sh, sweep, type PodNamespace } from './pod-namespace.ts';
 
 const iptables = createIptables({ timeoutMs: 10_000 });
@@ -210,17 +210,23 @@ describe('faults', () => {
   test('kill -9 of iptables-restore at any moment leaves all hooks live or all parked', async () => {
     const { netns } = await meshedPod();
     const before = await savedRules(netns);
+    const plan = planDetach(await iptables.save(netns), { probePort: 15920 });
+    const startMs = performance.now();
+    await carryOut(netns, plan);
+    const wholeMs = performance.now() - startMs;
+    await restore(netns);
     const ends: RedirectionState[] = [];
     for (let round = 0; round < 24; round += 1) {
-      const plan = planDetach(await iptables.save(netns), { probePort: 15920 });
       if (!('restoreText' in plan)) throw new Error(JSON.stringify(plan));
       const [command, ...args] = inside('nsenter', ['iptables-nft-restore', '--noflush']);
       const child = spawn(command, args, { stdio: ['pipe', 'ignore', 'ignore', netns.fd] });
       child.stdin?.on('error', () => undefined);
       child.stdin?.end(plan.restoreText);
-      await delay(round / 2);
+      const closed = once(child, 'close');
+      // From at once to well after the usual end.
+      await delay((wholeMs * round) / 12);
       child.kill('SIGKILL');
-      await once(child, 'close');
+      await closed;
       ends.push(await state(netns));
       await restore(netns);
       expect(await savedRules(netns)).toBe(before);

@@ -3,7 +3,7 @@ export class ApiError extends Error {
   override readonly name = 'ApiError';
   /** HTTP status; undefined: no (whole) answer. */
   readonly status: number | undefined;
-  /** `reason` of the Status object, e.g. `Conflict`; ours are `TooLarge` and `LineTooLong`. */
+  /** `reason` of the Status object, e.g. `Conflict`; ours are `TooLarge`, `LineTooLong` and `Silence`. */
   readonly reason: string | undefined;
   /** Whether the same request may succeed later. */
   readonly retryable: boolean;

@@ -2,8 +2,10 @@ import { backoffMs, type Backoff } from '../../runtime/backoff.ts';
 
 /** How one round of list and watch ended. */
 export type RoundEnd =
-  /** An established watch ended or broke, or its place in the history is gone: go on soon. */
+  /** An established watch ended or broke. */
   | { readonly kind: 'broken'; readonly livedMs: number }
+  /** Its place in the history is gone, as after every restart of the API server: a list comes next. */
+  | { readonly kind: 'expired'; readonly livedMs: number }
   /** The API server gave no answer at all. */
   | { readonly kind: 'unreachable' }
   /** It answered with an error. */
@@ -14,7 +16,7 @@ export interface PaceOptions {
   readonly backoff: Backoff;
   /** An agent must be back soon after its API server is, and a refused connection costs nobody anything. */
   readonly unreachableMaxMs: number;
-  /** Wait after the first break. */
+  /** Wait after the first break, and after the first expiry. */
   readonly quick: Backoff;
   /** A watch that lived this long was a good one. */
   readonly goodAfterMs: number;
@@ -33,6 +35,7 @@ export const PACE: PaceOptions = {
 /** The waits between rounds in milliseconds; remembers how bad it has been. */
 export function createPace(options: PaceOptions, random: () => number): { waitMs(end: RoundEnd): number } {
   let failures = 0;
+  let expiries = 0;
   let unanswered = 0;
 
   function waitMs(end: RoundEnd): number {
@@ -45,8 +48,11 @@ export function createPace(options: PaceOptions, random: () => number): { waitMs
       const askedMs = Math.min(end.retryAfterMs ?? 0, options.retryAfterMaxMs);
       return Math.max(askedMs, backoffMs(options.backoff, failures++, random));
     }
-    if (end.livedMs >= options.goodAfterMs) failures = 0;
-    const attempt = failures++;
+    if (end.livedMs >= options.goodAfterMs) {
+      failures = 0;
+      expiries = 0;
+    }
+    const attempt = end.kind === 'expired' ? expiries++ : failures++;
     return attempt === 0 ? backoffMs(options.quick, 0, random) : backoffMs(options.backoff, attempt - 1, random);
   }
 

@@ -37,7 +37,10 @@ export interface ReflectorOptions<T> {
   /** Called after the store has changed; a relist reports what vanished meanwhile with `now` undefined. */
   readonly onChange?: OnChange<T>;
   readonly log: Logger;
-  /** A watch this silent is dead; bookmarks come about once a minute (kubernetes/enhancements 3157). */
+  /**
+   * A watch this silent is opened anew. Bookmarks come about once a minute (kubernetes/enhancements 3157), but only when any object of the kind
+   * has changed since the last. A half-open connection is found sooner, by TCP.
+   */
   readonly silenceMs?: number;
   readonly pace?: Partial<PaceOptions>;
   readonly random?: () => number;
@@ -75,37 +78,36 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
   let loop: Promise<void> | undefined;
 
   async function run(): Promise<void> {
-    let troubles = 0;
+    let warned = false;
     while (!signal.aborted) {
       const end = await round(() => {
-        if (troubles > 0) log.info('watch is back', { troubles });
-        troubles = 0;
+        if (warned) log.info('watch is back');
+        warned = false;
       });
       if (signal.aborted) return;
       const waitMs = Math.round(pace.waitMs(end.how));
-      troubles += 1;
       // One line for the first of a row: an API server that is down for long must not fill the disk.
-      if (end.error === undefined || troubles > 1) log.debug('watch ended', { waitMs, ...end.how, error: end.error });
-      else log.warn('watch failed, will go on', { waitMs, relist: needsList, error: end.error });
+      if (warned || isOrdinary(end.error)) log.debug('watch ended', { waitMs, ...end.how, error: end.error });
+      else {
+        warned = true;
+        log.warn('watch failed, will go on', { waitMs, relist: needsList, error: end.error });
+      }
       await pause(waitMs, signal);
     }
   }
 
   async function round(onEstablished: () => void): Promise<{ readonly how: RoundEnd; readonly error?: unknown }> {
     let establishedMs: number | undefined;
+    const livedMs = (): number => (establishedMs === undefined ? 0 : performance.now() - establishedMs);
     try {
       if (needsList) await relist();
       await watch(() => {
         establishedMs = performance.now();
         onEstablished();
       });
-      return { how: { kind: 'broken', livedMs: performance.now() - (establishedMs ?? 0) } };
+      return { how: { kind: 'broken', livedMs: livedMs() } };
     } catch (error) {
-      if (establishedMs !== undefined && !(error instanceof Refused)) return { how: { kind: 'broken', livedMs: performance.now() - establishedMs }, error };
-      if (error instanceof Refused) return { how: { kind: 'refused', retryAfterMs: error.retryAfterMs }, error: error.message };
-      if (error instanceof ApiError && error.status === undefined && error.retryable) return { how: { kind: 'unreachable' }, error };
-      if (error instanceof ApiError && error.status === 410) return { how: { kind: 'broken', livedMs: 0 }, error };
-      return { how: { kind: 'refused', retryAfterMs: error instanceof ApiError ? error.retryAfterMs : undefined }, error };
+      return { how: howItEnded(error, establishedMs !== undefined, livedMs()), error };
     }
   }
 
@@ -172,8 +174,11 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
         return;
       case 'ERROR':
         losePlace();
-        if (event.code === 410) throw new ApiError(`WATCH ${path}: ERROR 410: ${event.message}`, { status: 410, retryable: true });
-        throw new Refused(`WATCH ${path}: ERROR ${event.code ?? ''}: ${event.message}`, event.retryAfterMs);
+        throw new ApiError(`WATCH ${path}: ERROR ${event.code ?? ''}: ${event.message}`, {
+          status: event.code ?? 500,
+          retryable: true,
+          retryAfterMs: event.retryAfterMs,
+        });
       case 'unreadable':
         // An event is lost, and nobody knows which: only a list tells what is true.
         losePlace();
@@ -225,11 +230,15 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
   };
 }
 
-/** The API server ended the watch with an error of its own. */
-class Refused extends Error {
-  readonly retryAfterMs: number | undefined;
-  constructor(message: string, retryAfterMs: number | undefined) {
-    super(message);
-    this.retryAfterMs = retryAfterMs;
-  }
+function howItEnded(error: unknown, established: boolean, livedMs: number): RoundEnd {
+  if (!(error instanceof ApiError)) return { kind: 'refused', retryAfterMs: undefined };
+  if (error.status === 410) return { kind: 'expired', livedMs };
+  if (error.status !== undefined) return { kind: 'refused', retryAfterMs: error.retryAfterMs };
+  if (established) return { kind: 'broken', livedMs };
+  return error.retryable ? { kind: 'unreachable' } : { kind: 'refused', retryAfterMs: undefined };
+}
+
+/** Ends that belong to the life of a watch: its time is over; or silence, since a place where nothing changes sends no bookmarks either. */
+function isOrdinary(error: unknown): boolean {
+  return error === undefined || (error instanceof ApiError && error.reason === 'Silence');
 }

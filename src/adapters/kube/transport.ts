@@ -156,7 +156,8 @@ async function* watched(
       yield line;
     }
   } catch (error) {
-    throw toApiError(call, error, deadline, `nothing came for ${bounds.silenceMs} ms`);
+    if (deadline.expired) throw new ApiError(`${nameOf(call)}: nothing came for ${bounds.silenceMs} ms`, { reason: 'Silence', retryable: true, cause: error });
+    throw toApiError(call, error, deadline, '');
   } finally {
     deadline.release();
     // Also when the reader leaves early: an open answer would keep its connection.

@@ -1,6 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalAddress, parseFibTrie, parseIfInet6 } from '../../core/proc-net.ts';
+import { canonicalAddress, parseFibTrie, parseIfInet6 } from './proc-net.ts';
 import { codeOf, isGone, netnsOf, readBounded, scanPodProcesses, startTicksOfPid, type PodProcess } from './proc.ts';
 
 /** The network namespace of one pod, held open: it stays the same one whatever happens to processes and names. */

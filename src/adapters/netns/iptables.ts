@@ -1,6 +1,7 @@
-import { parseRuleset, type RulesetReading } from '../../core/netfilter/ruleset.ts';
+import type { RulesetReading } from '../../core/netfilter/ruleset.ts';
 import { run, type Argv } from './exec.ts';
 import type { PodNetns } from './handle.ts';
+import { parseRuleset } from './iptables-save.ts';
 
 export interface IptablesOptions {
   readonly nsenter?: string;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { parseListeners, whenListenersEnd, type ListenersReading } from '../../core/proc-net.ts';
+import type { ListenersReading } from '../../core/proc-net.ts';
 import type { PodNetns } from './handle.ts';
+import { parseListeners, whenListenersEnd } from './proc-net.ts';
 import { isGone, readBounded } from './proc.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;

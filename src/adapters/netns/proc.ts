@@ -1,6 +1,6 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { podUidsOf, startTicksOf } from '../../core/proc-pid.ts';
+import { podUidsOf, startTicksOf } from './proc-pid.ts';
 
 /** A process that belongs to a pod, as /proc showed it at one moment. */
 export interface PodProcess {

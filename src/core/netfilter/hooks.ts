@@ -1,5 +1,5 @@
 import { STATUS_PORT } from '../../api/istio.ts';
-import { isMovable, withoutPlace, type Place } from './spec.ts';
+import { isMovable, targetOf, withoutPlace, type Place } from './spec.ts';
 import type { Rule, Ruleset, Table } from './ruleset.ts';
 
 /** Our chain, one in each table that has hooks; nothing jumps to it. */
@@ -56,12 +56,14 @@ function hooksOfTable(name: string, table: Table): TableHooks | string {
   for (const rule of table.rules) {
     const position = (lengths.get(rule.chain) ?? 0) + 1;
     lengths.set(rule.chain, position);
-    if (rule.target === PARKED_CHAIN) return `chain ${rule.chain} jumps to ${PARKED_CHAIN}`;
+    const target = targetOf(rule.spec);
+    if (!target.ok) return `the rule at ${rule.chain} ${position} ${target.why}`;
+    if (target.name === PARKED_CHAIN) return `chain ${rule.chain} jumps to ${PARKED_CHAIN}`;
     if (rule.chain === PARKED_CHAIN) {
-      const hook = parkedHook(rule);
+      const hook = parkedHook(rule, target.name);
       if (typeof hook === 'string') return hook;
       parked.push(hook);
-    } else if (isHook(rule, table)) {
+    } else if (isIstio(target.name) && table.chains.get(rule.chain)?.builtIn === true) {
       if (!isMovable(rule.spec)) return `the rule at ${rule.chain} ${position} is in a form that is not moved`;
       live.push({ chain: rule.chain, position, spec: rule.spec });
     }
@@ -77,12 +79,12 @@ function hooksOfTable(name: string, table: Table): TableHooks | string {
   };
 }
 
-function isHook(rule: Rule, table: Table): boolean {
-  return rule.target !== undefined && ISTIO_CHAIN.test(rule.target) && table.chains.get(rule.chain)?.builtIn === true;
+function isIstio(target: string | undefined): boolean {
+  return target !== undefined && ISTIO_CHAIN.test(target);
 }
 
-function parkedHook(rule: Rule): Hook | string {
+function parkedHook(rule: Rule, target: string | undefined): Hook | string {
   const parked = withoutPlace(rule.spec);
-  const ours = parked !== undefined && BUILT_IN.has(parked.place.chain) && rule.target !== undefined && ISTIO_CHAIN.test(rule.target) && isMovable(parked.spec);
+  const ours = parked !== undefined && BUILT_IN.has(parked.place.chain) && isIstio(target) && isMovable(parked.spec);
   return ours ? { ...parked.place, spec: parked.spec } : `${PARKED_CHAIN} holds a rule that was not parked by us`;
 }

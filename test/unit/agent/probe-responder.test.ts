@@ -1,13 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer as createHttp, request, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttp2 } from 'node:http2';
 import { createServer as createHttps } from 'node:https';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { issueCertificates } from '../../../src/adapters/tls/issue.ts';
 import { createProbeResponder, type ProbeResponder } from '../../../src/agent/probe-responder.ts';
 import { parseAppProbes } from '../../../src/core/app-probes.ts';
 import { createLogger } from '../../../src/runtime/logger.ts';
@@ -36,7 +33,7 @@ const app = (listener: RequestListener): Promise<number> => listening(createHttp
 interface Responder {
   readonly port: number;
   readonly responder: ProbeResponder;
-  ask(path?: string, headers?: Readonly<Record<string, string>>): Promise<{ readonly status: number; readonly body: string }>;
+  readonly ask: (path?: string, headers?: Readonly<Record<string, string>>) => Promise<{ readonly status: number; readonly body: string }>;
 }
 
 async function respond(probers: Readonly<Record<string, unknown>>): Promise<Responder> {
@@ -158,15 +155,8 @@ describe('httpGet', () => {
   });
 
   test('HTTPS: the certificate is not verified', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'hot-switch-'));
-    cleanups.push(() => rmSync(dir, { recursive: true }));
-    const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
-    execFileSync(
-      'openssl',
-      ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-subj', '/CN=app'],
-      { stdio: 'ignore' },
-    );
-    const port = await listening(createHttps({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) => response.end('secret')));
+    const { key, cert } = issueCertificates({ hosts: ['app.example'], days: 1 });
+    const port = await listening(createHttps({ key, cert }, (_, response) => response.end('secret')));
     const { ask: get } = await respond({ [PATH]: { httpGet: { port, scheme: 'HTTPS' } } });
     expect(await get(PATH, { host: 'shop.example:15020' })).toEqual({ status: 200, body: 'secret' });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parseAppProbes } from '../../../src/core/app-probes.ts';
 import { healthCheckRequest, isServing } from '../../../src/core/grpc-health.ts';
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { createPace, PACE, type RoundEnd } from '../../../../src/adapters/kube/reflector-pace.ts';
 
 const broken = (livedMs: number): RoundEnd => ({ kind: 'broken', livedMs });
+const expired = (livedMs: number): RoundEnd => ({ kind: 'expired', livedMs });
 const refused = (retryAfterMs?: number): RoundEnd => ({ kind: 'refused', retryAfterMs });
 const unreachable: RoundEnd = { kind: 'unreachable' };
 
@@ -22,6 +23,11 @@ describe('the longest waits of a reflector', () => {
       wantMs: [200, 800, 1_600, 3_200],
     },
     'a watch that lived makes the next break quick again': { ends: [broken(10), broken(10), broken(6_000)], wantMs: [200, 800, 200] },
+    'a restart of the API server costs two quick waits, not one quick and one long': {
+      ends: [broken(60_000), unreachable, expired(1), broken(60_000)],
+      wantMs: [200, 800, 200, 200],
+    },
+    'expiries in a row are not quick': { ends: [expired(1), expired(1), expired(0), expired(60_000)], wantMs: [200, 800, 1_600, 200] },
     'an outage does not slow down what comes after it': {
       ends: [broken(60_000), unreachable, unreachable, unreachable, broken(60_000), unreachable],
       wantMs: [200, 800, 1_600, 2_000, 200, 800],

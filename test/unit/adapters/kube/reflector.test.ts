@@ -210,6 +210,12 @@ describe('a reflector heals', () => {
     expect(performance.now() - refusedMs).toBeGreaterThan(950);
   });
 
+  test('silence where nothing changes is no trouble to tell of', async () => {
+    await createSynced({ silenceMs: 10 });
+    await eventually('some silences', () => server.seen.length > 5);
+    expect(captured.lines.filter((line) => line['level'] !== 'debug').map((line) => line['message'])).toEqual(['synced']);
+  });
+
   test('an outage is one warning and one end of it', async () => {
     await createSynced();
     await server.stop();

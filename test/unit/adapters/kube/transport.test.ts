@@ -165,7 +165,7 @@ describe('repeats', () => {
 test('tokens that expire over and over use up no connections', async () => {
   const authorized = createKubeApi({ server: server.url, bearerToken: () => Promise.resolve('t') });
   for (let n = 0; n < 40; n += 1) {
-    server.next('get', refuse(401, 'Unauthorized', 'x'.repeat(50_000)));
+    server.next('get', refuse(401, 'Unauthorized', 'x'.repeat(120_000)));
     await authorized.get(ONE);
   }
   expect(server.connections).toBeLessThanOrEqual(2);

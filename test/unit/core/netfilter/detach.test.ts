@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { planDetach, planRestore, redirectionOf, type Plan } from '../../../../src/core/netfilter/detach.ts';
-import { parseRuleset } from '../../../../src/core/netfilter/ruleset.ts';
-import { applied, ruleset, withoutComments } from './simulated-iptables.ts';
+import { parseRuleset } from '../../../../src/adapters/netns/iptables-save.ts';
+import { applied, ruleset, withoutComments } from '../../../support/simulated-iptables.ts';
 
 const golden = (name: string): string => withoutComments(readFileSync(join(import.meta.dirname, '../../../golden/iptables', `${name}.save`), 'utf8'));
 const PROBE = (port: number): string => `-p tcp -m tcp --dport 15020 -m comment --comment "hot-switch probes" -j REDIRECT --to-ports ${port}`;

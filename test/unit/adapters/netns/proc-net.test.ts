@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
-import { canonicalAddress, parseFibTrie, parseIfInet6, parseListeners, whenListenersEnd } from '../../../src/core/proc-net.ts';
+import * as fc from 'fast-check';
+import { canonicalAddress, parseFibTrie, parseIfInet6, parseListeners, whenListenersEnd } from '../../../../src/adapters/netns/proc-net.ts';
 
 const HEADER = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';
 const socket = (local: string, state: string): string =>

@@ -1,4 +1,5 @@
-import { parseRuleset, type Ruleset } from '../../../../src/core/netfilter/ruleset.ts';
+import { parseRuleset } from '../../src/adapters/netns/iptables-save.ts';
+import type { Ruleset } from '../../src/core/netfilter/ruleset.ts';
 
 /** The rules of `iptables-save` text without its comments (they hold the time). */
 export function withoutComments(text: string): string {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { podUidsOf, startTicksOf } from '../../../src/core/proc-pid.ts';
+import { podUidsOf, startTicksOf } from '../../../../src/adapters/netns/proc-pid.ts';
 
 const UID = '2c48913c-b29f-11e7-9350-020968147796';
 
