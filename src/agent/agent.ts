@@ -1,4 +1,8 @@
+import { parseBypassRecord } from '../api/bypass-record.ts';
+import { BYPASS_RECORD } from '../api/keys.ts';
+import { lasts } from '../core/bypass-history.ts';
 import { recognise } from '../core/managed.ts';
+import { hasEnded } from '../core/observation.ts';
 import type { Pod } from '../core/pod.ts';
 import { readPolicy } from '../core/read-policy.ts';
 import { startPodLoop, type AgentContext, type PodLoop } from './pod-loop.ts';
@@ -11,9 +15,14 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-/** Whether the agent looks after the pod: it has a sidecar with redirection, and the webhook or controller stamped a policy. */
+/**
+ * Whether the agent looks after the pod: it runs or will, has a sidecar with redirection, and the webhook or controller stamped a policy.
+ * A pod that lost its stamp during a bypass is ours until the bypass has ended.
+ */
 export function isOurs(pod: Pod): boolean {
-  return readPolicy(pod.metadata.annotations) !== undefined && recognise(pod).managed;
+  const { annotations } = pod.metadata;
+  const stamped = readPolicy(annotations) !== undefined || lasts(parseBypassRecord(annotations?.[BYPASS_RECORD]));
+  return stamped && !hasEnded(pod) && recognise(pod).managed;
 }
 
 /** An agent without pods. */

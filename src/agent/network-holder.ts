@@ -5,61 +5,79 @@ import type { Networks, PodNetwork } from './ports.ts';
 
 /** Keeps one pod's network namespace open: found when the pod has an address, opened again when its sandbox was replaced. */
 export interface NetworkHolder {
-  /** Level-triggered: opens what is not open. */
+  /** Level-triggered: opens what is not open, and tries again by itself when that fails. */
   open(pod: Pod): void;
-  current(): PodNetwork | undefined;
   /** Closes and opens again when the process it was found through has gone or moved. */
   check(pod: Pod): Promise<void>;
   close(): Promise<void>;
 }
 
+export interface NetworkHolderOptions {
+  readonly log: Logger;
+  /** Called with each namespace that was opened; gives what is to be called before it is closed. */
+  readonly onOpen: (network: PodNetwork, pod: Pod) => () => Promise<void>;
+  readonly backoff?: Backoff;
+}
+
 const BACKOFF: Backoff = { minMs: 200, maxMs: 10_000, factor: 2, jitter: 0.3 };
 
-/** `onOpen` is called with each namespace that was opened. */
-export function createNetworkHolder(networks: Networks, log: Logger, onOpen: (network: PodNetwork, pod: Pod) => void): NetworkHolder {
-  let network: PodNetwork | undefined;
+/** A holder that has nothing open yet. */
+export function createNetworkHolder(networks: Networks, options: NetworkHolderOptions): NetworkHolder {
+  const { log, onOpen, backoff = BACKOFF } = options;
+  let held: { readonly network: PodNetwork; readonly leave: () => Promise<void> } | undefined;
   let opening: Promise<void> | undefined;
-  let notBeforeMs = 0;
+  let retry: NodeJS.Timeout | undefined;
   let failures = 0;
   let closed = false;
+  let wanted: Pod;
 
   async function find(pod: Pod): Promise<void> {
     try {
-      const found = await networks.open(pod);
-      if (closed) return await found.close();
+      const network = await networks.open(pod);
+      if (closed) return await network.close();
       failures = 0;
-      network = found;
-      onOpen(found, pod);
+      held = { network, leave: onOpen(network, pod) };
     } catch (error) {
-      notBeforeMs = performance.now() + backoffMs(BACKOFF, failures++);
+      if (closed) return;
+      const delayMs = backoffMs(backoff, failures++);
+      retry = setTimeout(() => {
+        retry = undefined;
+        open(wanted);
+      }, delayMs);
       log.info('network namespace not open yet', { error, failures });
     }
   }
 
   function open(pod: Pod): void {
+    wanted = pod;
     const ready = pod.status?.podIP !== undefined && pod.status.podIP !== '' && pod.metadata.deletionTimestamp === undefined;
-    if (closed || !ready || network !== undefined || opening !== undefined || performance.now() < notBeforeMs) return;
+    if (closed || !ready || held !== undefined || opening !== undefined || retry !== undefined) return;
     opening = find(pod).finally(() => {
       opening = undefined;
     });
   }
 
+  async function letGo(): Promise<void> {
+    const last = held;
+    held = undefined;
+    await last?.leave();
+    await last?.network.close();
+  }
+
   return {
     open,
-    current: () => network,
     async check(pod) {
-      const held = network;
-      if (held === undefined || (await held.valid()) || network !== held) return;
+      const looked = held;
+      if (looked === undefined || (await looked.network.valid()) || held !== looked) return;
       log.warn('the sandbox of the pod was replaced');
-      network = undefined;
-      await held.close();
+      await letGo();
       open(pod);
     },
     async close() {
       closed = true;
+      clearTimeout(retry);
       await opening;
-      await network?.close();
-      network = undefined;
+      await letGo();
     },
   };
 }

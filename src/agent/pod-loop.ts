@@ -1,22 +1,20 @@
-import { parseBypassRecord } from '../api/bypass-record.ts';
-import { TLS_MODE_LABEL } from '../api/istio.ts';
-import { BYPASS_RECORD } from '../api/keys.ts';
-import { decide, startRecord, type Consent, type Decision } from '../core/failover.ts';
-import { redirectionOf } from '../core/netfilter/detach.ts';
-import { blockedBefore, observe, plannedOf, proxyStatus, wasUpBefore, type Observation, type ProbeResult } from '../core/observation.ts';
-import { podKey, type Pod } from '../core/pod.ts';
-import { appProbersOf, recognise } from '../core/managed.ts';
-import { parseAppProbes } from '../core/app-probes.ts';
-import { readPolicy } from '../core/read-policy.ts';
 import { policyOf, type FailoverPolicy } from '../api/policy.ts';
-import { createHealthConnection, type HealthConnection } from './health-connection.ts';
-import { createNetworkHolder } from './network-holder.ts';
-import { createProbeResponder, type ProbeResponder } from './probe-responder.ts';
-import type { Networks, PodNetwork, PodWriter } from './ports.ts';
-import { createStatusWriter } from './status-writer.ts';
-import { createSwitch } from './switch.ts';
-import { createTransitions } from './transitions.ts';
+import { PROXY_HEALTHY } from '../api/keys.ts';
+import { parseAppProbes } from '../core/app-probes.ts';
+import { endRecord, lasts, recordOf, startRecord, tlsModeOf } from '../core/bypass-history.ts';
+import { decide, type Consent, type Decision } from '../core/failover.ts';
+import { appProbersOf, recognise } from '../core/managed.ts';
+import { appRuns, blockedBefore, conditionOf, observe, plannedOf, proxyStatus, wasUpBefore, type Observation } from '../core/observation.ts';
+import { podKey, type Pod } from '../core/pod.ts';
+import { readPolicy } from '../core/read-policy.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { createNetworkHolder } from './network-holder.ts';
+import type { Networks, PodNetwork, PodWriter } from './ports.ts';
+import { createProbeResponder } from './probe-responder.ts';
+import { createProbeSchedule, type ProbeSchedule } from './probe-schedule.ts';
+import { createStatusWriter } from './status-writer.ts';
+import { createSwitch, type Switch } from './switch.ts';
+import { createTransitions } from './transitions.ts';
 
 /** What every pod's loop shares. */
 export interface AgentContext {
@@ -35,37 +33,95 @@ export interface AgentContext {
 export interface PodLoop {
   /** The pod as the API server tells it now; always the same UID. */
   update(pod: Pod): void;
+  /** Ends after the round that is under way: a switch is never left half done. */
   stop(): Promise<void>;
 }
 
-/** After a connection ended, the kernel may take a moment to close the listeners of a dying process; ms after the end. */
-const LOOK_AGAIN_MS = [0, 2, 5, 10, 20, 50, 100, 250] as const;
+/** What the agent has inside the pod's network namespace. */
+interface Inside {
+  readonly network: PodNetwork;
+  readonly switcher: Switch;
+}
+
+/** A switch that takes longer is told of; ms. */
+const SLOW_SWITCH_MS = 1000;
+/** What cannot be observed for a shorter time is no news, e.g. while an agent that was started again finds its pods; ms. */
+const UNKNOWN_FOR_MS = 5000;
+const SWITCHING: Decision = { act: 'keep', traffic: 'blocked', reason: 'Switching', message: 'the redirection is not cleared yet' };
 
 /** Starts the loop of one pod. */
 export function startPodLoop(first: Pod, context: AgentContext): PodLoop {
   const log = context.log.with({ pod: podKey(first) });
-  const { nowMs } = context;
+  const { nowMs, bootID } = context;
   let pod = first;
-  let probe: ProbeResult = { kind: 'none' };
-  let goodProbes = 0;
-  let wasUp = wasUpBefore(first);
-  let record = parseBypassRecord(first.metadata.annotations?.[BYPASS_RECORD]);
-  let blocked = blockedBefore(first);
-  let connection: HealthConnection | undefined;
-  let connectedTo: string | undefined;
-  let stopped = false;
-  let running = false;
-  let again = false;
-  let probeTimer: NodeJS.Timeout | undefined;
-  const timers = new Set<NodeJS.Timeout>();
-
   let policy = policyFor(first);
-  let responder: ProbeResponder | undefined;
-  let repointed: PodNetwork | undefined;
-  const network = createNetworkHolder(context.networks, log, opened);
-  const switcher = createSwitch(log);
+  let probes: ProbeSchedule | undefined;
+  let inside: Inside | undefined;
+  let wasUp = wasUpBefore(first);
+  let last: Observation | undefined;
+  let unknownSinceMs: number | undefined;
+  let record = recordOf(first, bootID, nowMs());
+  let blocked = blockedBefore(first);
+  let running: Promise<void> | undefined;
+  let again = false;
+  let recheckTimer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  const network = createNetworkHolder(context.networks, { log, onOpen: enter });
   const status = createStatusWriter(first, { writer: context.writer, log, nowMs });
   const transitions = createTransitions(first, context.writer, log);
+
+  /** Asks for a round; rounds never overlap. */
+  function wake(): void {
+    if (stopped) return;
+    if (running !== undefined) {
+      again = true;
+      return;
+    }
+    again = false;
+    running = round()
+      .catch((error: unknown) => log.error('a round failed', { error }))
+      .finally(() => {
+        running = undefined;
+        if (again) wake();
+      });
+  }
+
+  /** Between the end of the held connection and the switch it waits for one thing only: the proof. */
+  async function round(): Promise<void> {
+    network.open(pod);
+    const observation = await look();
+    if (observation.proxy === 'unknown') await network.check(pod);
+    // The plan for a death is made from what was read while all was well.
+    const urgent = observation.proxy === 'dead' && inside?.switcher.redirection() === 'attached';
+    if (!urgent) await inside?.switcher.refresh();
+    if (!stopped) await act(decideNow(observation), observation);
+  }
+
+  async function look(): Promise<Observation> {
+    // Reading the sockets costs something with many connections: a sidecar that answers needs no further proof of life.
+    const listeners = probes?.result().kind === 'ok' ? undefined : await inside?.network.listeners();
+    last = observe(probes?.result() ?? { kind: 'none' }, listeners, wasUp, last);
+    if (last.proxy === 'healthy') wasUp = true;
+    unknownSinceMs = last.proxy === 'unknown' ? (unknownSinceMs ?? performance.now()) : undefined;
+    return last;
+  }
+
+  function decideNow(observation: Observation): Decision {
+    const snapshot = {
+      policy,
+      planned: plannedOf(pod),
+      consent: consent(),
+      observation,
+      goodProbes: probes?.goodProbes() ?? 0,
+      kubeletAgrees: proxyStatus(pod)?.ready === true,
+      appRuns: appRuns(pod),
+      redirection: inside?.switcher.redirection() ?? 'unknown',
+      record,
+      switchFailure: inside?.switcher.failure(),
+      blocked,
+    };
+    return decide(snapshot, nowMs());
+  }
 
   function consent(): Consent {
     const namespace = pod.metadata.namespace ?? '';
@@ -74,158 +130,93 @@ export function startPodLoop(first: Pod, context: AgentContext): PodLoop {
     return { allowed: true };
   }
 
-  function after(ms: number, run: () => void): void {
-    const timer = setTimeout(() => {
-      timers.delete(timer);
-      if (!stopped) run();
-    }, ms);
-    timers.add(timer);
-  }
-
-  /** Asks for a round; rounds never overlap. */
-  function wake(): void {
-    if (stopped) return;
-    if (running) {
-      again = true;
-      return;
-    }
-    running = true;
-    round()
-      .catch((error: unknown) => log.error('a round failed', { error }))
-      .finally(() => {
-        running = false;
-        if (again) {
-          again = false;
-          wake();
-        }
-      });
-  }
-
-  async function round(): Promise<void> {
-    if (probe.kind !== 'ok') await network.check(pod);
-    network.open(pod);
-    const observation = await look();
-    if (observation.proxy === 'healthy') wasUp = true;
-    // Not on the way of a death: the plan is made from what was read while all was well.
-    if (observation.proxy !== 'dead' || !switcher.known()) await switcher.refresh(network.current(), nowMs());
-    await repoint();
-    const decision = decideNow(observation);
-    if (decision.recheckMs !== undefined) after(Math.min(decision.recheckMs, 60_000), wake);
-    await act(decision, observation);
-  }
-
-  /** A bypass that an earlier agent made sends probes to that agent's listener: to ours from now on. */
-  async function repoint(): Promise<void> {
-    const current = network.current();
-    if (current === undefined || repointed === current || !switcher.known()) return;
-    if (redirectionOf(switcher.ruleset()) === 'detached') await switcher.detach(current);
-    repointed = current;
-  }
-
-  async function look(): Promise<Observation> {
-    // Reading the sockets costs something with many connections: a sidecar that answers needs no further proof of life.
-    const listeners = probe.kind === 'ok' ? undefined : await network.current()?.listeners();
-    return observe(probe, listeners, wasUp);
-  }
-
-  function decideNow(observation: Observation): Decision {
-    const redirection = redirectionOf(switcher.ruleset());
-    const snapshot = {
-      policy,
-      planned: plannedOf(pod),
-      consent: consent(),
-      observation,
-      goodProbes,
-      kubeletAgrees: proxyStatus(pod)?.ready === true,
-      redirection,
-      record,
-      switchFailure: switcher.failure(),
-      blocked,
-    };
-    return decide(snapshot, nowMs());
-  }
-
   async function act(decision: Decision, observation: Observation): Promise<void> {
-    const current = network.current();
-    if (decision.act === 'detach' && current !== undefined) {
-      const before = record;
-      if (record === undefined || record.until !== undefined) record = startRecord(record, { nowMs: nowMs(), bootID: context.bootID, tlsMode: tlsModeNow() });
-      // Both at the same time: istiod takes its time to tell meshed callers, and every millisecond to it counts.
-      report(decision, observation);
-      if (await switcher.detach(current)) return settle(observation);
-      record = before;
-      return settle(observation);
+    const switcher = inside?.switcher;
+    if (switcher !== undefined && decision.act === 'detach') return bypass(switcher, decision, observation);
+    if (switcher !== undefined && decision.act === 'restore') {
+      const restored = await switcher.restore();
+      return settle(observation, restored ? decision : undefined);
     }
-    if (decision.act === 'restore' && current !== undefined) {
-      if (await switcher.restore(current)) endRecord();
-      return settle(observation, decision);
-    }
-    adoptRecord(decision);
+    if (decision.traffic === 'meshed') switcher?.settled();
+    if (decision.traffic === 'bypassed') await repoint(switcher);
     report(decision, observation);
+  }
+
+  async function bypass(switcher: Switch, decision: Decision, observation: Observation): Promise<void> {
+    const before = record;
+    const cleared = switcher.detach();
+    let slow: NodeJS.Timeout | undefined;
+    // At the same time: istiod takes its time to tell meshed callers, and every millisecond to it counts. Not again for a switch that failed.
+    if (decision.traffic === 'bypassed') {
+      begin();
+      status.want({ decision, observation, record });
+      slow = setTimeout(() => report(SWITCHING, observation), SLOW_SWITCH_MS);
+    }
+    const started = record;
+    const done = await cleared;
+    clearTimeout(slow);
+    record = done ? started : before;
+    settle(observation);
+  }
+
+  /** A bypass that an earlier agent made sends the probes of the application to that agent's port: to ours from now on. */
+  async function repoint(switcher: Switch | undefined): Promise<void> {
+    const mayTry = nowMs() >= (switcher?.failure()?.retryAtMs ?? 0);
+    if (switcher?.redirection() === 'detached' && !switcher.answersProbes() && mayTry) await switcher.detach();
   }
 
   /** After an act: what is now, decided anew from what the pod's rules say; `done` names the transition. */
   function settle(observation: Observation, done?: Decision): void {
     const decision = decideNow(observation);
-    if (decision.recheckMs !== undefined) after(Math.min(decision.recheckMs, 60_000), wake);
-    report(done !== undefined && decision.act === 'keep' && decision.traffic === 'meshed' ? { ...done, act: 'keep' } : decision, observation);
+    report(decision, observation, decision.traffic === 'meshed' ? done : undefined);
   }
 
-  function report(decision: Decision, observation: Observation): void {
-    if (decision.traffic !== undefined) blocked = decision.traffic === 'blocked' ? decision : undefined;
-    status.want({ decision, observation, record });
-    transitions.report(pod, decision, observation);
-  }
-
-  /** The rules tell whether a bypass goes on; the record follows them, e.g. after a restart of the agent or of the node. */
-  function adoptRecord(decision: Decision): void {
-    if (decision.traffic === 'bypassed' && (record === undefined || record.until !== undefined)) {
-      record = startRecord(record, { nowMs: nowMs(), bootID: context.bootID, tlsMode: tlsModeNow() });
+  function report(decision: Decision, observation: Observation, transition: Decision = decision): void {
+    recheckIn(decision.recheckMs);
+    if (decision.traffic === undefined) {
+      const unknownForMs = performance.now() - (unknownSinceMs ?? Number.NEGATIVE_INFINITY);
+      if (unknownForMs < UNKNOWN_FOR_MS && conditionOf(pod, PROXY_HEALTHY) !== undefined) return recheckIn(UNKNOWN_FOR_MS - unknownForMs);
+    } else {
+      blocked = decision.traffic === 'blocked' ? decision : undefined;
+      if (decision.traffic === 'bypassed') begin();
+      else record = endRecord(record, nowMs());
     }
-    if ((decision.traffic === 'meshed' || decision.traffic === 'blocked') && switcher.known()) endRecord();
+    status.want({ decision, observation, record });
+    transitions.report(pod, transition, observation);
   }
 
-  function endRecord(): void {
-    if (record !== undefined && record.until === undefined) record = { ...record, until: new Date(nowMs()).toISOString() };
+  /** What the rules say is what goes on, e.g. after a restart of the agent: the record follows. */
+  function begin(): void {
+    if (!lasts(record)) record = startRecord(record, { nowMs: nowMs(), bootID, tlsMode: tlsModeOf(pod) });
   }
 
-  function tlsModeNow(): string | null {
-    return pod.metadata.labels?.[TLS_MODE_LABEL] ?? null;
+  function recheckIn(ms: number | undefined): void {
+    clearTimeout(recheckTimer);
+    recheckTimer = ms === undefined || stopped ? undefined : setTimeout(wake, ms);
   }
 
   function connect(): void {
     const podIP = pod.status?.podIP;
-    if (podIP === undefined || podIP === '' || podIP === connectedTo) return;
-    void connection?.close();
-    connectedTo = podIP;
-    connection = createHealthConnection(podIP, () => {
-      probe = { kind: 'failed', why: 'the connection ended' };
-      goodProbes = 0;
-      for (const ms of LOOK_AGAIN_MS) after(ms, wake);
-    });
-    void probeLoop();
-  }
-
-  async function probeLoop(): Promise<void> {
-    if (stopped || connection === undefined) return;
-    clearTimeout(probeTimer);
-    const own = connection;
-    const result = await own.probe(policy['probe-timeout']);
-    if (stopped || own !== connection) return;
-    goodProbes = result.kind === 'ok' ? goodProbes + 1 : 0;
-    probe = result;
-    wake();
-    probeTimer = setTimeout(() => void probeLoop(), policy['probe-period']);
+    if (podIP === undefined || podIP === '' || podIP === probes?.podIP) return;
+    // Another address is another sandbox, in which the sidecar was not up yet.
+    if (probes !== undefined) wasUp = false;
+    void probes?.stop();
+    const pace = () => ({ periodMs: policy['probe-period'], timeoutMs: policy['probe-timeout'] });
+    probes = createProbeSchedule(podIP, { pace, onNews: wake });
   }
 
   /** A namespace was opened: its rules tell what is, and the agent's listener in it is served. */
-  function opened(found: PodNetwork, of: Pod): void {
-    switcher.forget();
+  function enter(found: PodNetwork, of: Pod): () => Promise<void> {
     const managed = recognise(of);
     const { probers, problems } = parseAppProbes(managed.managed ? appProbersOf(managed.proxy) : undefined);
     if (problems.length > 0) log.warn('probes of the application that cannot be answered during a bypass', { problems });
-    responder = createProbeResponder({ server: found.probeServer, podIP: of.status?.podIP ?? '', probers, log });
+    const responder = createProbeResponder({ server: found.probeServer, podIP: of.status?.podIP ?? '', probers, log });
+    inside = { network: found, switcher: createSwitch(found, { log, nowMs }) };
     wake();
+    return async () => {
+      inside = undefined;
+      await responder.stop();
+    };
   }
 
   connect();
@@ -240,11 +231,10 @@ export function startPodLoop(first: Pod, context: AgentContext): PodLoop {
     },
     async stop() {
       stopped = true;
-      clearTimeout(probeTimer);
-      for (const timer of timers) clearTimeout(timer);
+      clearTimeout(recheckTimer);
       status.stop();
-      await connection?.close();
-      await responder?.stop();
+      await probes?.stop();
+      await running;
       await network.close();
     },
   };

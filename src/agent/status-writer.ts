@@ -1,7 +1,7 @@
 import { backoffMs, type Backoff } from '../runtime/backoff.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Pod } from '../core/pod.ts';
-import { statusChange, type DesiredStatus } from '../core/pod-status.ts';
+import { statusChange, type DesiredStatus, type StatusChange } from '../core/pod-status.ts';
 import type { PodWriter } from './ports.ts';
 
 /**
@@ -11,6 +11,7 @@ import type { PodWriter } from './ports.ts';
 export interface StatusWriter {
   /** The pod as the API server tells it. */
   observe(pod: Pod): void;
+  /** Where too little is known of traffic, what was wished for it before still holds. */
   want(desired: DesiredStatus): void;
   stop(): void;
 }
@@ -28,20 +29,34 @@ export function createStatusWriter(
   let desired: DesiredStatus | undefined;
   let writing = false;
   let failures = 0;
-  let retry: NodeJS.Timeout | undefined;
+  /** What was written last, and how often in a row without lasting. */
+  let written = '';
+  let repeats = 0;
+  let wait: { readonly timer: NodeJS.Timeout; readonly after: 'failure' | 'repeat' } | undefined;
   let stopped = false;
 
   function run(): void {
-    if (stopped || writing || retry !== undefined || desired === undefined) return;
+    if (stopped || writing || wait?.after === 'failure' || desired === undefined) return;
     const change = statusChange(pod, desired, nowMs());
     if (change === undefined) return;
-    writing = true;
-    writer.write(pod, change).then(written, failed);
+    if (textOf(change) !== written) return write(change);
+    // The same once more: this view of the pod is older than our write, or somebody takes it back. Neither is met with haste.
+    if (wait === undefined) waitFor('repeat', repeats++);
   }
 
-  function written(answer: Pod | 'gone'): void {
+  function write(change: StatusChange): void {
+    clearTimeout(wait?.timer);
+    wait = undefined;
+    writing = true;
+    writer.write(pod, change).then((answer) => accepted(change, answer), failed);
+  }
+
+  function accepted(change: StatusChange, answer: Pod | 'gone'): void {
     writing = false;
     failures = 0;
+    const text = textOf(change);
+    if (text !== written) repeats = 0;
+    written = text;
     if (answer === 'gone') stopped = true;
     // An event that arrived during the write is older than the answer, or the next event corrects this.
     else pod = answer;
@@ -51,13 +66,19 @@ export function createStatusWriter(
   function failed(error: unknown): void {
     writing = false;
     log.warn('status not written yet', { error, failures: failures + 1 });
-    retry = setTimeout(
+    if (!stopped) waitFor('failure', failures++);
+  }
+
+  function waitFor(after: 'failure' | 'repeat', attempt: number): void {
+    const timer = setTimeout(
       () => {
-        retry = undefined;
-        run();
+        wait = undefined;
+        const change = desired && statusChange(pod, desired, nowMs());
+        if (!stopped && change !== undefined) write(change);
       },
-      backoffMs(backoff, failures++),
+      backoffMs(backoff, attempt),
     );
+    wait = { timer, after };
   }
 
   return {
@@ -66,12 +87,17 @@ export function createStatusWriter(
       run();
     },
     want(wish) {
-      desired = wish;
+      desired = desired === undefined || wish.decision.traffic !== undefined ? wish : { ...desired, observation: wish.observation };
       run();
     },
     stop() {
       stopped = true;
-      clearTimeout(retry);
+      clearTimeout(wait?.timer);
     },
   };
+}
+
+/** The change without its times. */
+function textOf({ labels, annotations, conditions }: StatusChange): string {
+  return JSON.stringify([labels, annotations, conditions?.map(({ type, status, reason, message }) => [type, status, reason, message])]);
 }

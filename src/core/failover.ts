@@ -1,6 +1,7 @@
 import type { BypassRecord } from '../api/bypass-record.ts';
 import type { FailoverPolicy } from '../api/policy.ts';
 import type { Reason } from '../api/reasons.ts';
+import { earliestEndMs, lasts } from './bypass-history.ts';
 import type { RedirectionState } from './netfilter/detach.ts';
 import type { Observation } from './observation.ts';
 
@@ -28,17 +29,26 @@ export interface Snapshot {
   readonly goodProbes: number;
   /** Whether kubelet, too, calls the sidecar ready: until then a restored pod would leave its Service. */
   readonly kubeletAgrees: boolean;
+  /** False when every container of the application is known not to run: then there is nothing to bypass to. */
+  readonly appRuns: boolean;
   readonly redirection: RedirectionState;
   /** The running or the last bypass of this pod. */
   readonly record: BypassRecord | undefined;
-  /** Why the last try to switch failed, if it did and nothing changed since. */
-  readonly switchFailure: string | undefined;
+  /** The last try to switch, when it failed and nothing was well since. */
+  readonly switchFailure: SwitchFailure | undefined;
   /** What was last decided of a pod that had no working path; undefined when it had one. */
   readonly blocked: Pick<Decision, 'reason' | 'message'> | undefined;
 }
 
 /** Whether a bypass may suspend what protects the pod. */
 export type Consent = { readonly allowed: true } | { readonly allowed: false; readonly why: string };
+
+export interface SwitchFailure {
+  readonly verb: 'detach' | 'restore';
+  readonly why: string;
+  /** Not tried again before this time; ms since the epoch. */
+  readonly retryAtMs: number;
+}
 
 export interface Decision {
   readonly act: 'keep' | 'detach' | 'restore';
@@ -52,14 +62,21 @@ export interface Decision {
 
 type Rule = (snapshot: Snapshot, nowMs: number) => Decision | undefined;
 
-/** A failed switch is tried again at this pace; ms. */
-export const SWITCH_RETRY_MS = 1000;
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 30_000;
+
+/** How long to wait after a switch failed for the given number of times in a row, counted from 1; ms. */
+export function switchRetryMs(failures: number): number {
+  return Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 20));
+}
 
 /** The first rule that answers decides; the array reads as the policy. */
 const RULES: readonly Rule[] = [
   planned,
+  rulesUnknown,
   switchedOff,
-  unknown,
+  proxyUnknown,
+  deadWithItsApp,
   deadWhileObserved,
   deadAndRefused,
   deadAndBypassed,
@@ -67,6 +84,7 @@ const RULES: readonly Rule[] = [
   notAllowedAnyMore,
   bypassedAndRecovered,
   bypassed,
+  stillBlocked,
 ];
 
 /** The decision for one pod: total and pure, the same in the agent and in whoever explains it. */
@@ -79,23 +97,31 @@ export function decide(snapshot: Snapshot, nowMs: number): Decision {
 }
 
 function planned({ planned: why, redirection }: Snapshot): Decision | undefined {
-  if (why === undefined) return undefined;
-  const bypassed = isCleared(redirection);
-  return { act: 'keep', traffic: undefined, reason: bypassed ? 'ProxyBypassed' : 'Meshed', message: why };
+  return why === undefined ? undefined : undecided(isCleared(redirection) ? 'ProxyBypassed' : 'Meshed', why);
 }
 
-function switchedOff({ policy, redirection }: Snapshot): Decision | undefined {
-  if (policy.mode !== 'off') return undefined;
-  return { act: isCleared(redirection) ? 'restore' : 'keep', traffic: 'meshed', reason: 'Meshed', message: 'failover is off for this pod' };
+/** A failed read is neither clean nor cleared. Only a death leaves no time for it, unless a bypass goes on: then the rules are taken for Istio's. */
+function rulesUnknown({ policy, observation, redirection, record }: Snapshot): Decision | undefined {
+  if (redirection !== 'unknown') return undefined;
+  if (observation.proxy === 'dead' && policy.mode !== 'off' && !lasts(record)) return undefined;
+  return undecided('ProxyUnknown', observation.proxy === 'unknown' ? observation.evidence : 'the rules of the pod could not be read');
 }
 
-/** A failed read is neither healthy nor dead, neither clean nor cleared. */
-function unknown({ observation, redirection }: Snapshot): Decision | undefined {
-  if (observation.proxy === 'unknown') return { act: 'keep', traffic: undefined, reason: 'ProxyUnknown', message: observation.evidence };
-  if (redirection === 'unknown' && observation.proxy !== 'dead') {
-    return { act: 'keep', traffic: undefined, reason: 'ProxyUnknown', message: 'the rules of the pod could not be read' };
-  }
-  return undefined;
+function switchedOff(snapshot: Snapshot, nowMs: number): Decision | undefined {
+  if (snapshot.policy.mode !== 'off') return undefined;
+  const off = { traffic: 'meshed', reason: 'Meshed', message: 'failover is off for this pod' } as const;
+  return isCleared(snapshot.redirection) ? restoring(snapshot, nowMs, off) : { act: 'keep', ...off };
+}
+
+/** A failed read is neither healthy nor dead. */
+function proxyUnknown({ observation }: Snapshot): Decision | undefined {
+  return observation.proxy === 'unknown' ? undecided('ProxyUnknown', observation.evidence) : undefined;
+}
+
+/** Sidecar and application both down, or both not started yet in a new sandbox: nothing is claimed. */
+function deadWithItsApp({ observation, redirection, appRuns }: Snapshot): Decision | undefined {
+  if (observation.proxy !== 'dead' || appRuns || isCleared(redirection)) return undefined;
+  return undecided('ProxyDead', `${observation.evidence}, and no container of the application runs`);
 }
 
 function deadWhileObserved({ policy, observation, redirection, consent }: Snapshot): Decision | undefined {
@@ -104,10 +130,11 @@ function deadWhileObserved({ policy, observation, redirection, consent }: Snapsh
   return { act: 'keep', traffic: 'meshed', reason: 'Observing', message: `${would} (${observation.evidence})` };
 }
 
-function deadAndRefused({ observation, redirection, consent }: Snapshot): Decision | undefined {
+function deadAndRefused(snapshot: Snapshot, nowMs: number): Decision | undefined {
+  const { observation, redirection, consent } = snapshot;
   if (observation.proxy !== 'dead' || consent.allowed) return undefined;
-  const message = `no bypass: ${consent.why} (${observation.evidence})`;
-  return { act: isCleared(redirection) ? 'restore' : 'keep', traffic: 'blocked', reason: 'BypassRefused', message };
+  const refused = { traffic: 'blocked', reason: 'BypassRefused', message: `no bypass: ${consent.why} (${observation.evidence})` } as const;
+  return isCleared(redirection) ? restoring(snapshot, nowMs, refused) : { act: 'keep', ...refused };
 }
 
 function deadAndBypassed({ observation, redirection }: Snapshot): Decision | undefined {
@@ -115,41 +142,45 @@ function deadAndBypassed({ observation, redirection }: Snapshot): Decision | und
   return bypassing('keep', observation.evidence);
 }
 
-function dead({ observation, switchFailure }: Snapshot): Decision | undefined {
+function dead({ observation, switchFailure }: Snapshot, nowMs: number): Decision | undefined {
   if (observation.proxy !== 'dead') return undefined;
-  if (switchFailure === undefined) return bypassing('detach', observation.evidence);
-  return { act: 'detach', traffic: 'blocked', reason: 'SwitchFailed', message: `${switchFailure} (${observation.evidence})`, recheckMs: SWITCH_RETRY_MS };
+  if (switchFailure?.verb !== 'detach') return bypassing('detach', observation.evidence);
+  return { ...retrying(switchFailure, nowMs), traffic: 'blocked', reason: 'SwitchFailed', message: `${switchFailure.why} (${observation.evidence})` };
 }
 
 /** The sidecar lives, but a bypass that nobody allows any more must not go on. */
-function notAllowedAnyMore({ redirection, consent }: Snapshot): Decision | undefined {
+function notAllowedAnyMore(snapshot: Snapshot, nowMs: number): Decision | undefined {
+  const { redirection, consent } = snapshot;
   if (!isCleared(redirection) || consent.allowed) return undefined;
-  return { act: 'restore', traffic: 'meshed', reason: 'ProxyRestored', message: `the bypass ends: ${consent.why}` };
+  return restoring(snapshot, nowMs, { traffic: 'meshed', reason: 'ProxyRestored', message: `the bypass ends: ${consent.why}` });
 }
 
-function bypassedAndRecovered(
-  { observation, redirection, goodProbes, kubeletAgrees, policy, record, switchFailure }: Snapshot,
-  nowMs: number,
-): Decision | undefined {
+function bypassedAndRecovered(snapshot: Snapshot, nowMs: number): Decision | undefined {
+  const { observation, redirection, goodProbes, kubeletAgrees, policy, record } = snapshot;
   if (!isCleared(redirection) || observation.proxy !== 'healthy' || goodProbes < policy['success-threshold'] || !kubeletAgrees) return undefined;
-  const dueMs = record === undefined ? nowMs : Date.parse(record.since) + minBypassMs(policy, record.entries);
+  const dueMs = record === undefined ? nowMs : earliestEndMs(policy, record, nowMs);
   if (dueMs > nowMs) {
     const due = new Date(Math.ceil(dueMs / 1000) * 1000).toISOString().replace('.000', '');
     return { ...bypassing('keep', `the sidecar answers again; restored at ${due} (min-bypass-duration)`), recheckMs: dueMs - nowMs };
   }
-  if (switchFailure === undefined) return { act: 'restore', traffic: 'meshed', reason: 'ProxyRestored', message: `${goodProbes} good probes in a row` };
-  return { act: 'restore', traffic: 'bypassed', reason: 'RestoreFailed', message: switchFailure, recheckMs: SWITCH_RETRY_MS };
+  return restoring(snapshot, nowMs, { traffic: 'meshed', reason: 'ProxyRestored', message: `${goodProbes} good probes in a row` });
 }
 
-/** Bypassed, and the sidecar not healthy for long enough: stays so. */
-function bypassed({ redirection, observation }: Snapshot): Decision | undefined {
-  return isCleared(redirection) ? bypassing(redirection === 'partial' ? 'detach' : 'keep', observation.evidence) : undefined;
+/** Bypassed, and the sidecar not healthy for long enough: stays so, all of it. */
+function bypassed({ redirection, observation, switchFailure }: Snapshot, nowMs: number): Decision | undefined {
+  if (!isCleared(redirection)) return undefined;
+  const stays = bypassing(redirection === 'partial' ? 'detach' : 'keep', observation.evidence);
+  return stays.act === 'detach' && switchFailure?.verb === 'detach' ? { ...stays, ...retrying(switchFailure, nowMs) } : stays;
 }
 
 /** A sidecar that is only starting again serves nobody yet: what was blocked stays so until it answers. */
-function stillBlocked({ observation, blocked }: Snapshot): Decision | undefined {
-  if (blocked === undefined || observation.proxy === 'healthy') return undefined;
+function stillBlocked({ policy, observation, blocked }: Snapshot): Decision | undefined {
+  if (blocked === undefined || observation.proxy === 'healthy' || policy.mode === 'observe') return undefined;
   return { act: 'keep', traffic: 'blocked', reason: blocked.reason, message: blocked.message };
+}
+
+function undecided(reason: Reason, message: string): Decision {
+  return { act: 'keep', traffic: undefined, reason, message };
 }
 
 function bypassing(act: 'keep' | 'detach', evidence: string): Decision {
@@ -161,26 +192,18 @@ function bypassing(act: 'keep' | 'detach', evidence: string): Decision {
   };
 }
 
+/** Puts the redirection back; `done` tells what is when that works. Until it does, traffic goes past the sidecar, whatever is wished. */
+function restoring({ switchFailure }: Snapshot, nowMs: number, done: Pick<Decision, 'traffic' | 'reason' | 'message'>): Decision {
+  if (switchFailure?.verb !== 'restore') return { act: 'restore', ...done };
+  return { ...retrying(switchFailure, nowMs), traffic: 'bypassed', reason: 'RestoreFailed', message: `${switchFailure.why} (${done.message})` };
+}
+
+/** The same act again once its time has come, at once where the clock was set back. */
+function retrying({ verb, retryAtMs }: SwitchFailure, nowMs: number): Pick<Decision, 'act' | 'recheckMs'> {
+  const waitMs = retryAtMs - nowMs;
+  return waitMs <= 0 || waitMs > LAST_RETRY_MS ? { act: verb } : { act: 'keep', recheckMs: waitMs };
+}
+
 function isCleared(redirection: RedirectionState): boolean {
   return redirection === 'detached' || redirection === 'partial';
-}
-
-const MAX_BYPASS_MS = 300_000;
-
-/** `min-bypass-duration` doubles at every re-entry, up to 5 min; ms. */
-export function minBypassMs(policy: FailoverPolicy, entries: number): number {
-  return Math.min(policy['min-bypass-duration'] * 2 ** Math.min(entries - 1, 20), Math.max(MAX_BYPASS_MS, policy['min-bypass-duration']));
-}
-
-/** After this time without a bypass the next one counts as the first again; ms. */
-export const QUIET_MS = 600_000;
-
-/** The record of a bypass that starts now. `tlsMode` is the label as found, null when there is none. */
-export function startRecord(
-  previous: BypassRecord | undefined,
-  facts: { readonly nowMs: number; readonly bootID: string; readonly tlsMode: string | null },
-): BypassRecord {
-  const since = new Date(facts.nowMs).toISOString();
-  const recent = previous?.until !== undefined && facts.nowMs - Date.parse(previous.until) < QUIET_MS;
-  return { since, bootID: facts.bootID, tlsMode: facts.tlsMode, entries: recent ? Math.min(previous.entries + 1, 1000) : 1 };
 }

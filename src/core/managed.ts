@@ -3,6 +3,9 @@ import type { Container, Pod } from './pod.ts';
 
 export type Managed = { readonly managed: true; readonly proxy: Container; readonly native: boolean } | { readonly managed: false; readonly why: string };
 
+/** What Go's strconv.ParseBool, by which Istio reads it, takes for true. */
+const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
+
 /**
  * Whether the pod has an Istio sidecar with redirection, so that there is something to bypass; else why not.
  * The test of istio-cni (cni/pkg/plugin/plugin.go), plus interception mode and host network.
@@ -14,7 +17,7 @@ export function recognise(pod: Pod): Managed {
   const native = inits.find((container) => container.name === PROXY_CONTAINER);
   const proxy = native ?? pod.spec.containers.find((container) => container.name === PROXY_CONTAINER);
   if (proxy === undefined) return no('has no container istio-proxy');
-  if (envOf(proxy, 'DISABLE_ENVOY') === 'true') return no('is proxyless: istio-proxy runs without Envoy');
+  if (TRUE.has(envOf(proxy, 'DISABLE_ENVOY') ?? '')) return no('is proxyless: istio-proxy runs without Envoy');
   if (proxy.args?.[0] === 'proxy' && proxy.args[1] !== 'sidecar') return no(`runs istio-proxy as ${JSON.stringify(proxy.args[1] ?? '')}, not as a sidecar`);
   if (!inits.some((container) => container.name === 'istio-init' || container.name === 'istio-validation'))
     return no('has neither istio-init nor istio-validation');

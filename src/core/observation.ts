@@ -4,8 +4,8 @@ import { PROXY_HEALTHY, TRAFFIC_LABEL, TRAFFIC_READY } from '../api/keys.ts';
 import { REASONS, type Reason } from '../api/reasons.ts';
 import type { ListenersReading } from './proc-net.ts';
 
-/** What the last health probe of port 15021 gave. */
-export type ProbeResult = { readonly kind: 'none' } | { readonly kind: 'ok' } | { readonly kind: 'failed'; readonly why: string };
+/** What the last health probe of port 15021 gave; ended: it was good, and then the other side ended the held connection. */
+export type ProbeResult = { readonly kind: 'none' } | { readonly kind: 'ok' } | { readonly kind: 'ended' } | { readonly kind: 'failed'; readonly why: string };
 
 /** What is known of the sidecar, and the evidence in words. */
 export interface Observation {
@@ -16,8 +16,9 @@ export interface Observation {
 /**
  * Judges the sidecar. Dead is proof: nothing in the pod's network namespace listens on 15021 nor on 15006 any more, and it was up before.
  * A container's status alone proves nothing: it is late, may be stale, and a restarted sidecar may answer already.
+ * Nor does the end of a connection: while something listens, a `last` seen healthy holds until the next probe.
  */
-export function observe(probe: ProbeResult, listeners: ListenersReading | undefined, wasUp: boolean): Observation {
+export function observe(probe: ProbeResult, listeners: ListenersReading | undefined, wasUp: boolean, last?: Observation): Observation {
   if (probe.kind === 'ok') return { proxy: 'healthy', evidence: `port ${HEALTH_PORT} answers` };
   if (listeners === undefined || !listeners.known) {
     const why = listeners === undefined ? 'the network namespace of the pod was not found' : listeners.why;
@@ -29,11 +30,13 @@ export function observe(probe: ProbeResult, listeners: ListenersReading | undefi
     const evidence = `nothing in the pod listens on ${HEALTH_PORT} and ${INBOUND_PORT}`;
     return wasUp ? { proxy: 'dead', evidence: `${evidence} any more` } : { proxy: 'starting', evidence: `${evidence} yet` };
   }
+  if (probe.kind === 'ended' && last?.proxy === 'healthy') return last;
   if (!wasUp) return { proxy: 'starting', evidence: probeText(probe) };
   return { proxy: 'unresponsive', evidence: missing.length === 0 ? probeText(probe) : `nothing in the pod listens on ${missing.join(', ')}` };
 }
 
 function probeText(probe: ProbeResult): string {
+  if (probe.kind === 'ended') return `port ${HEALTH_PORT}: the connection ended`;
   return probe.kind === 'failed' ? `port ${HEALTH_PORT}: ${probe.why}` : `port ${HEALTH_PORT} was not probed yet`;
 }
 
@@ -56,12 +59,26 @@ export function blockedBefore(pod: Pod): { readonly reason: Reason; readonly mes
 /** Why what happens to the sidecar now belongs to a planned end or start; undefined when nothing is planned. */
 export function plannedOf(pod: Pod): string | undefined {
   if (pod.metadata.deletionTimestamp !== undefined) return 'the pod is being deleted';
-  const phase = pod.status?.phase;
-  if (phase === 'Succeeded' || phase === 'Failed') return `the pod has ended (${phase})`;
-  const apps = (pod.status?.containerStatuses ?? []).filter((status) => status.name !== PROXY_CONTAINER);
+  if (hasEnded(pod)) return `the pod has ended (${pod.status?.phase})`;
+  const apps = appStatuses(pod);
   const mayEnd = pod.spec.restartPolicy !== undefined && pod.spec.restartPolicy !== 'Always';
   if (mayEnd && apps.length > 0 && apps.every((status) => status.state?.terminated !== undefined)) return 'the application has run to its end';
   return undefined;
+}
+
+/** Whether no container of the pod will ever run again: its address may be another pod's by now. */
+export function hasEnded(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+/** False when kubelet tells that no container of the application runs; a status may be a second late. */
+export function appRuns(pod: Pod): boolean {
+  const apps = appStatuses(pod);
+  return apps.length === 0 || apps.some((status) => status.state === undefined || status.state.running !== undefined);
+}
+
+function appStatuses(pod: Pod): readonly ContainerStatus[] {
+  return (pod.status?.containerStatuses ?? []).filter((status) => status.name !== PROXY_CONTAINER);
 }
 
 /** The status of istio-proxy, wherever it runs. */

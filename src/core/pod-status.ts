@@ -1,7 +1,8 @@
-import { parseBypassRecord, type BypassRecord } from '../api/bypass-record.ts';
+import type { BypassRecord } from '../api/bypass-record.ts';
 import { TLS_MODE_DISABLED, TLS_MODE_LABEL } from '../api/istio.ts';
 import { BYPASSED, BYPASS_RECORD, PROXY_HEALTHY, TRAFFIC_LABEL, TRAFFIC_READY, type ConditionType } from '../api/keys.ts';
 import type { Reason } from '../api/reasons.ts';
+import { tlsModeOf } from './bypass-history.ts';
 import type { Decision } from './failover.ts';
 import { conditionOf, type Observation } from './observation.ts';
 import type { Condition, Pod } from './pod.ts';
@@ -26,7 +27,7 @@ const MAX_MESSAGE_LENGTH = 512;
 /** What must be written so that the pod says what is desired; undefined when it says it already. lastTransitionTime moves only when a status flips. */
 export function statusChange(pod: Pod, desired: DesiredStatus, nowMs: number): StatusChange | undefined {
   const labels = changed(pod.metadata.labels, labelsOf(pod, desired.decision));
-  const annotations = changed(pod.metadata.annotations, { [BYPASS_RECORD]: desired.record === undefined ? null : JSON.stringify(desired.record) });
+  const annotations = changed(pod.metadata.annotations, annotationsOf(desired));
   const conditions = conditionsOf(pod, desired)
     .filter((condition) => !isSame(conditionOf(pod, condition.type), condition))
     .map((condition) => withTime(conditionOf(pod, condition.type), condition, nowMs));
@@ -37,10 +38,14 @@ export function statusChange(pod: Pod, desired: DesiredStatus, nowMs: number): S
 function labelsOf(pod: Pod, { traffic }: Decision): Record<string, string | null> {
   if (traffic === undefined) return {};
   if (traffic === 'bypassed') return { [TRAFFIC_LABEL]: 'bypassed', [TLS_MODE_LABEL]: TLS_MODE_DISABLED };
-  // Istio's label goes back to what was found, in the same write that ends the record; at any other time it is not ours to touch.
-  const written = parseBypassRecord(pod.metadata.annotations?.[BYPASS_RECORD]);
-  const lasts = written !== undefined && written.until === undefined;
-  return { [TRAFFIC_LABEL]: traffic, ...(lasts ? { [TLS_MODE_LABEL]: written.tlsMode } : {}) };
+  // Back to what was found, in the same write that ends the record. Without a record to end this is the label as it is: not ours to touch.
+  return { [TRAFFIC_LABEL]: traffic, [TLS_MODE_LABEL]: tlsModeOf(pod) };
+}
+
+/** Never written without the label that it explains. */
+function annotationsOf({ decision, record }: DesiredStatus): Record<string, string | null> {
+  if (decision.traffic === undefined) return {};
+  return { [BYPASS_RECORD]: record === undefined ? null : JSON.stringify(record) };
 }
 
 function conditionsOf(pod: Pod, { decision, observation }: DesiredStatus): readonly Condition[] {
@@ -51,15 +56,10 @@ function conditionsOf(pod: Pod, { decision, observation }: DesiredStatus): reado
     return [...ready, health];
   }
   return [
-    condition(TRAFFIC_READY, decision.traffic === 'blocked' ? 'False' : 'True', readyReason(decision), decision.message),
+    condition(TRAFFIC_READY, decision.traffic === 'blocked' ? 'False' : 'True', decision.reason, decision.message),
     condition(BYPASSED, decision.traffic === 'bypassed' ? 'True' : 'False', decision.reason, decision.traffic === 'bypassed' ? decision.message : ''),
     health,
   ];
-}
-
-/** `ProxyRestored` names the transition, for the Event; the state after it is `Meshed`. */
-function readyReason(decision: Decision): Reason {
-  return decision.reason === 'ProxyRestored' ? 'Meshed' : decision.reason;
 }
 
 const HEALTH: Readonly<Record<Observation['proxy'], readonly [status: string, reason: Reason]>> = {
@@ -76,7 +76,8 @@ function healthCondition(observation: Observation): Condition {
 }
 
 function condition(type: ConditionType, status: string, reason: Reason, message: string): Condition {
-  return { type, status, reason: type === BYPASSED && reason === 'ProxyRestored' ? 'Meshed' : reason, message: message.slice(0, MAX_MESSAGE_LENGTH) };
+  // A cut in the middle of a character would come back from the API server as another text, and be written for ever.
+  return { type, status, reason, message: message.slice(0, MAX_MESSAGE_LENGTH).replaceAll(/\p{Surrogate}/gu, '\ufffd') };
 }
 
 function isSame(current: Condition | undefined, wanted: Condition): boolean {

@@ -1,5 +1,9 @@
-import { PROXY_CONTAINER } from '../api/istio.ts';
+import { INTERCEPTION_MODE_ANNOTATION, PROXY_CONTAINER } from '../api/istio.ts';
+import { BYPASS_RECORD, EFFECTIVE_POLICY } from '../api/keys.ts';
 import type { Container, Pod } from './pod.ts';
+
+/** Of the others some are large: kubectl keeps whole manifests in one. */
+const ANNOTATIONS: ReadonlySet<string> = new Set([EFFECTIVE_POLICY, BYPASS_RECORD, INTERCEPTION_MODE_ANNOTATION]);
 
 /** Only what decisions read: a watched pod costs a few KiB instead of some tens, and nothing of a tenant's environment is held. */
 export function projectPod(pod: Pod): Pod {
@@ -7,7 +11,10 @@ export function projectPod(pod: Pod): Pod {
   const { nodeName, hostNetwork, containers, initContainers, restartPolicy } = pod.spec;
   const { phase, podIP, podIPs, conditions, containerStatuses, initContainerStatuses } = pod.status ?? {};
   return {
-    metadata: defined({ name, namespace, uid, resourceVersion, deletionTimestamp, labels, annotations }),
+    metadata: {
+      ...defined({ name, namespace, uid, resourceVersion, deletionTimestamp, labels }),
+      ...(annotations && { annotations: Object.fromEntries(Object.entries(annotations).filter(([key]) => ANNOTATIONS.has(key))) }),
+    },
     spec: {
       containers: containers.map(projectContainer),
       ...defined({ nodeName, hostNetwork, restartPolicy }),

@@ -1,4 +1,5 @@
 import type { BypassRecord } from '../api/bypass-record.ts';
+import { formatDuration } from '../api/duration.ts';
 import { TLS_MODE_DISABLED, TLS_MODE_LABEL } from '../api/istio.ts';
 import {
   AGENT_PREFIX,
@@ -15,6 +16,7 @@ import {
 } from '../api/keys.ts';
 import { defaultText, parseValue, PolicyKeys, POLICY_KEYS, type PolicyKey } from '../api/policy.ts';
 import { REASONS } from '../api/reasons.ts';
+import { QUIET_MS } from './bypass-history.ts';
 
 /** One flag as people type it; `usage` has dashes and placeholder, `env` names the environment variable. */
 export interface ReferenceFlag {
@@ -43,7 +45,7 @@ const RECORD: Readonly<Record<keyof BypassRecord, string>> = {
   until: 'When it was put back; absent while the bypass lasts.',
   bootID: 'Boot ID of the node at that time: rules do not survive a reboot.',
   tlsMode: `Value of the label ${code(TLS_MODE_LABEL)} before the bypass; null when there was none.`,
-  entries: 'How many bypasses in a row without a quiet time of 10 min; 1 for the first.',
+  entries: `How many bypasses in a row without a quiet time of ${formatDuration(QUIET_MS)}; 1 for the first.`,
 };
 
 const CONDITIONS: readonly (readonly [type: string, yes: string, no: string, unknown: string])[] = [

@@ -22,6 +22,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
   tar: 'tar',
   unzip: 'unzip',
+  curl: 'curl',
 };
 const CNI_FOLDER = '/usr/lib/cni';
 

@@ -14,8 +14,11 @@ export function podLine(pod: Pod): string {
   const statuses = statusesOf(pod);
   const app = statuses.find(({ name }) => name !== PROXY_CONTAINER);
   const sidecar = statuses.find(({ name }) => name === PROXY_CONTAINER);
-  const count = app?.restartCount ?? 0;
-  const parts = [`app ${stateOf(app)} (${count} ${count === 1 ? 'restart' : 'restarts'})`, `sidecar ${stateOf(sidecar)} (${sidecar?.restartCount ?? 0})`];
+  const restarts = app?.restartCount ?? 0;
+  const parts = [
+    `app ${stateOf(app)} (${restarts} ${restarts === 1 ? 'restart' : 'restarts'})`,
+    `sidecar ${stateOf(sidecar)} (${sidecar?.restartCount ?? 0})`, // the word once: the line has to fit
+  ];
   const traffic = pod.metadata.labels?.[TRAFFIC_LABEL];
   return [...parts, ...(traffic === undefined ? [] : [traffic])].join(', ');
 }
@@ -52,5 +55,6 @@ function statusesOf(pod: Pod): readonly ContainerStatus[] {
 function stateOf(status: ContainerStatus | undefined): string {
   const { running, waiting, terminated } = status?.state ?? {};
   if (running !== undefined) return status?.ready === true ? 'ready' : 'not ready';
-  return waiting?.reason ?? terminated?.reason ?? 'waiting';
+  // Of a native sidecar in back-off, kubelet shows how the last one ended: 'Completed', since pilot-agent exits with 0 when Envoy is killed.
+  return terminated === undefined ? (waiting?.reason ?? 'waiting') : 'down';
 }

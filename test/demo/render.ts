@@ -110,8 +110,8 @@ function cut(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, Math.max(0, width - 1))}~` : text;
 }
 
-/** Breaks at blanks, so that nothing is lost; what follows the first line is indented. */
-function wrap(text: string, width: number, hanging: number): readonly string[] {
+/** Lines of at most width columns, broken at blanks, so that nothing is lost; what follows the first line is indented by `hanging`. */
+export function wrap(text: string, width: number, hanging: number): readonly string[] {
   if (text.length <= width) return [text];
   const indent = Math.min(hanging, Math.floor(width / 2));
   const blank = text.lastIndexOf(' ', width);

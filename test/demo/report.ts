@@ -53,23 +53,24 @@ export function report(observer: Observer, story: Story): Report {
 }
 
 function armLine({ title, namespace, restarts, record }: ArmReport, { kills, faultMs }: Story): string {
-  const head = `${title}: sidecar killed ${times(kills[namespace] ?? 0)}, app restarted ${times(restarts.app)}`;
-  if (record === undefined) return `${head}.`;
-  const since = Date.parse(record.since);
-  const [from, until] = [record.since, record.until].map((time) => time?.replace(/^.*T/, '').replace(/Z$/, ''));
-  const lasted = record.until === undefined ? 'and not restored yet' : `until ${until} (${durationText(Date.parse(record.until) - since)})`;
-  return `${head}.\n  Bypassed from ${from} UTC, ${durationText(Math.max(0, since - faultMs))} after the first kill, ${lasted}.`;
+  const head = `${title}: sidecar killed ${times(kills[namespace] ?? 0)}, app ${restarts.app === 0 ? 'never restarted' : `restarted ${times(restarts.app)}`}.`;
+  if (record === undefined) return head;
+  const sinceMs = Date.parse(record.since);
+  const [since, until] = [record.since, record.until].map((time) => time?.slice(11, 19));
+  const reaction = durationText(Math.max(0, sinceMs - faultMs));
+  const bypass = record.until === undefined ? `since ${since} UTC` : `for ${durationText(Date.parse(record.until) - sinceMs)} (${since} to ${until} UTC)`;
+  return `${head}\n  Bypassed ${reaction} after the first kill, ${bypass}.`;
 }
 
 function times(count: number): string {
-  return count === 0 ? 'not once' : count === 1 ? 'once' : `${count} times`;
+  return count === 1 ? 'once' : `${count} times`;
 }
 
 /** The path of the picture, relative to the checkout. */
 function writePicture(arms: readonly ArmReport[], story: Story): string {
   const picture = drawPicture({
     title: 'A sidecar that crashes over and over, then recovers',
-    subtitle: `Two copies of one shop behind a Service, ${RATE} requests a second from each client; the same kills in both.`,
+    subtitle: `Two copies of one shop behind a Service, ${RATE} requests a second from each client; both sidecars meet the same fault.`,
     span: story.span,
     arms: arms.map((arm) => ({
       title: arm.title,
@@ -85,11 +86,12 @@ function writePicture(arms: readonly ArmReport[], story: Story): string {
   return relative(ROOT, file);
 }
 
-function marksOf({ namespace, record }: ArmReport, story: Story): readonly Mark[] {
-  const wholeAtMs = record?.until === undefined ? story.wholeAtMs[namespace] : Date.parse(record.until);
+function marksOf({ view, record }: ArmReport, story: Story): readonly Mark[] {
+  const ready = view.pods[0]?.status?.conditions?.find(({ type, status }) => type === 'Ready' && status === 'True')?.lastTransitionTime;
+  const back = record === undefined ? { at: ready, label: 'ready again' } : { at: record.until, label: 'sidecar back in use' };
   return [
-    { atMs: story.faultMs, label: 'crashes begin' },
-    { atMs: story.calmMs, label: 'and end' },
-    ...(wholeAtMs === undefined ? [] : [{ atMs: wholeAtMs, label: record === undefined ? 'healthy again' : 'sidecar back in use' }]),
+    { atMs: story.faultMs, label: 'kills begin' },
+    { atMs: story.calmMs, label: 'kills end' },
+    ...(back.at === undefined ? [] : [{ atMs: Date.parse(back.at), label: back.label }]),
   ];
 }

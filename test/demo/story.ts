@@ -16,9 +16,8 @@ export interface Story {
   readonly faultMs: number;
   /** The last moment at which sidecars were killed. */
   readonly calmMs: number;
-  /** By namespace: the number of kills, and when the arm was seen whole again; absent if it was not. */
+  /** How often the arm's sidecar was killed, by namespace. */
   readonly kills: Readonly<Record<string, number>>;
-  readonly wholeAtMs: Readonly<Record<string, number>>;
 }
 
 /** The moments at which the story stops to show what kubectl says. */
@@ -92,13 +91,10 @@ export async function playStory({ observer, screen, signal, show }: StoryOptions
   }
   const calmMs = Date.now();
 
-  caption = 'Nothing kills them any more; kubelet starts them again when its back-off ends.';
-  const wholeAtMs: Record<string, number> = {};
-  await watch(RECOVERY_WITHIN_MS, () => {
-    for (const arm of ARMS) if (isWhole(viewOf(observer, arm), arm)) wholeAtMs[arm.namespace] ??= Date.now();
-    return ARMS.every(({ namespace }) => wholeAtMs[namespace] !== undefined);
-  });
-  const late = ARMS.filter(({ namespace }) => wholeAtMs[namespace] === undefined).map(({ title }) => title);
+  caption = 'The kills have ended; kubelet waits to start the sidecars again.';
+  const unwell = (): readonly Arm[] => ARMS.filter((arm) => !isWhole(viewOf(observer, arm), arm));
+  await watch(RECOVERY_WITHIN_MS, () => unwell().length === 0);
+  const late = unwell().map(({ title }) => title);
   caption = late.length === 0 ? 'Both shops are healthy again.' : `Not healthy again after ${RECOVERY_WITHIN_MS / 1000} s: ${late.join(' and ')}.`;
   await look('recovered');
   await watch(AFTERWARDS_MS);
@@ -107,7 +103,7 @@ export async function playStory({ observer, screen, signal, show }: StoryOptions
   await sleep(SETTLING_MS, undefined, { signal });
   await observer.observe();
   screen.update(modelOf(observer, { fromMs, toMs }, caption));
-  return { span: { fromMs, toMs }, faultMs, calmMs, kills: Object.fromEntries(killers.map(({ arm, kills }) => [arm.namespace, kills.length])), wholeAtMs };
+  return { span: { fromMs, toMs }, faultMs, calmMs, kills: Object.fromEntries(killers.map(({ arm, kills }) => [arm.namespace, kills.length])) };
 }
 
 function viewOf(observer: Observer, arm: Arm): ArmView {
