@@ -202,7 +202,10 @@ export function startPodLoop(first: Pod, context: AgentContext): PodLoop {
     if (probes !== undefined) wasUp = false;
     void probes?.stop();
     const pace = () => ({ periodMs: policy['probe-period'], timeoutMs: policy['probe-timeout'] });
-    probes = createProbeSchedule(podIP, { pace, onNews: wake });
+    const onEnd = (): void => {
+      if (consent().allowed && plannedOf(pod) === undefined) inside?.switcher.poise();
+    };
+    probes = createProbeSchedule(podIP, { pace, onNews: wake, onEnd });
   }
 
   /** A namespace was opened: its rules tell what is, and the agent's listener in it is served. */

@@ -12,6 +12,8 @@ export interface PodNetwork {
   readonly probePort: number;
   save(): Promise<RulesetReading>;
   apply(restoreText: string): Promise<void>;
+  /** A change may come within a moment: gets ready for it. Changes nothing, and costs little when none comes. */
+  poise(): void;
   listeners(): Promise<ListenersReading>;
   valid(): Promise<boolean>;
   close(): Promise<void>;

@@ -1,5 +1,7 @@
+import { HEALTH_PORT } from '../api/istio.ts';
 import type { ProbeResult } from '../core/observation.ts';
 import { createHealthConnection } from './health-connection.ts';
+import { whenRefused } from './refusal.ts';
 
 /** Probes one sidecar over a held connection, at the pace of its policy, and tells when there is something new to see. */
 export interface ProbeSchedule {
@@ -14,15 +16,21 @@ export interface ProbeSchedule {
 export interface ProbeScheduleOptions {
   /** As the policy says at that time. */
   readonly pace: () => { readonly periodMs: number; readonly timeoutMs: number };
-  /** Called at every result and at the end of the connection, at once and then again and again: whoever hears it looks at the sockets. */
+  /** Called at every result and, after the end of the connection, again and again: whoever hears it looks at the sockets. */
   readonly onNews: () => void;
+  /** Called once, before the first onNews, when an established connection has ended: the first sign of a death. */
+  readonly onEnd: () => void;
 }
 
-/** After a connection ended, the kernel may take a moment to close the listeners of a dying process; ms after the end. */
-const LOOK_AGAIN_MS: readonly number[] = [2, 5, 10, 20, 50, 100, 250];
+/**
+ * After a connection ended, the kernel may take some tens of milliseconds to close the listeners of a dying process: the first look is when a new
+ * connection is refused; these come all the same, since a network policy may swallow it; ms after the end.
+ */
+const DYING_MS = 60;
+const LOOK_AGAIN_MS: readonly number[] = [10, 20, 50, 100, 250];
 
 /** Starts to probe the address. */
-export function createProbeSchedule(podIP: string, { pace, onNews }: ProbeScheduleOptions): ProbeSchedule {
+export function createProbeSchedule(podIP: string, { pace, onNews, onEnd }: ProbeScheduleOptions): ProbeSchedule {
   let result: ProbeResult = { kind: 'none' };
   let goodProbes = 0;
   let probing = false;
@@ -30,6 +38,7 @@ export function createProbeSchedule(podIP: string, { pace, onNews }: ProbeSchedu
   let stopped = false;
   let probeTimer: NodeJS.Timeout | undefined;
   let lookTimer: NodeJS.Timeout | undefined;
+  let refusal = new AbortController();
   const connection = createHealthConnection(podIP, ended);
 
   async function probe(): Promise<void> {
@@ -58,8 +67,17 @@ export function createProbeSchedule(podIP: string, { pace, onNews }: ProbeSchedu
     if (result.kind === 'ok') result = { kind: 'ended' };
     goodProbes = 0;
     clearTimeout(lookTimer);
+    onEnd();
     lookAgain(performance.now(), LOOK_AGAIN_MS);
-    onNews();
+    lookWhenRefused();
+  }
+
+  function lookWhenRefused(): void {
+    refusal.abort();
+    refusal = new AbortController();
+    void whenRefused(podIP, HEALTH_PORT, performance.now() + DYING_MS, refusal.signal).then((refused) => {
+      if (refused && result.kind === 'ended') onNews();
+    });
   }
 
   function lookAgain(endedAtMs: number, [nextMs, ...later]: readonly number[]): void {
@@ -84,6 +102,7 @@ export function createProbeSchedule(podIP: string, { pace, onNews }: ProbeSchedu
       stopped = true;
       clearTimeout(probeTimer);
       clearTimeout(lookTimer);
+      refusal.abort();
       await connection.close();
     },
   };

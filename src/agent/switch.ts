@@ -16,6 +16,8 @@ export interface Switch {
   answersProbes(): boolean;
   /** Reads the rules when what is known of them is old, so that a plan is at hand when it is needed. */
   refresh(): Promise<void>;
+  /** The sidecar may have died: gets ready to clear the redirection. */
+  poise(): void;
   /** Clears the redirection and verifies it; true when it is cleared. The change is under way when this returns its promise. */
   detach(): Promise<boolean>;
   /** Puts it back and verifies it; true when it is back. */
@@ -91,6 +93,9 @@ export function createSwitch(network: PodNetwork, { log, nowMs, refreshMs = 30_0
     answersProbes: () => 'already' in prepared,
     async refresh() {
       if (!reading.known || performance.now() - readAtMs >= refreshMs) await read();
+    },
+    poise() {
+      if ('restoreText' in prepared && redirectionOf(reading) === 'attached') network.poise();
     },
     detach: () => perform('detach', () => prepared, 'detached'),
     restore: () => perform('restore', () => planRestore(reading), 'attached'),

@@ -26,8 +26,10 @@ const MAX_MESSAGE_LENGTH = 512;
 
 /** What must be written so that the pod says what is desired; undefined when it says it already. lastTransitionTime moves only when a status flips. */
 export function statusChange(pod: Pod, desired: DesiredStatus, nowMs: number): StatusChange | undefined {
-  const labels = changed(pod.metadata.labels, labelsOf(pod, desired.decision));
+  const wanted = labelsOf(pod, desired.decision);
   const annotations = changed(pod.metadata.annotations, annotationsOf(desired));
+  // Label and record go together even where the label looks right: this view of the pod may be older than a write whose answer was lost.
+  const labels = changed(pod.metadata.labels, wanted, annotations === undefined ? [] : [TLS_MODE_LABEL]);
   const conditions = conditionsOf(pod, desired)
     .filter((condition) => !isSame(conditionOf(pod, condition.type), condition))
     .map((condition) => withTime(conditionOf(pod, condition.type), condition, nowMs));
@@ -92,7 +94,8 @@ function withTime(current: Condition | undefined, wanted: Condition, nowMs: numb
 function changed(
   current: Readonly<Record<string, string>> | undefined,
   wanted: Readonly<Record<string, string | null>>,
+  always: readonly string[] = [],
 ): Record<string, string | null> | undefined {
-  const entries = Object.entries(wanted).filter(([key, value]) => (current?.[key] ?? null) !== value);
+  const entries = Object.entries(wanted).filter(([key, value]) => (current?.[key] ?? null) !== value || always.includes(key));
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }

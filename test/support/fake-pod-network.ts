@@ -29,6 +29,7 @@ export class FakePodNetwork implements PodNetwork {
   closed = false;
   saves = 0;
   applies = 0;
+  poised = 0;
 
   constructor(probeServer: Server, probePort: number) {
     this.probeServer = probeServer;
@@ -53,6 +54,10 @@ export class FakePodNetwork implements PodNetwork {
       throw new Error('iptables-restore ended with code 1');
     }
     this.text = applied(this.text, restoreText);
+  }
+
+  poise(): void {
+    this.poised += 1;
   }
 
   listeners(): Promise<ListenersReading> {

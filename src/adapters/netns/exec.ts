@@ -8,7 +8,6 @@ export type Argv = readonly [command: string, ...args: string[]];
 export interface RunOptions {
   /** After this the process is killed and the promise rejects. */
   readonly timeoutMs: number;
-  readonly stdin?: string;
   /** Descriptors of ours that the process gets as 3, 4, ... */
   readonly fds?: readonly number[];
   /** Of stdout; more than that is an error. 4 MiB when not given. */
@@ -42,14 +41,32 @@ export class CommandError extends Error {
   }
 }
 
+/** A command that runs and waits for its input. */
+export interface StartedCommand {
+  /** Gives it its input, all of it; then as `run`. */
+  finish(stdin: string): Promise<string>;
+}
+
 /** Runs a command without a shell and gives its stdout; rejects with a CommandError unless it exits with 0. */
-export async function run(argv: Argv, options: RunOptions): Promise<string> {
+export async function run(argv: Argv, options: RunOptions & { readonly stdin?: string }): Promise<string> {
+  return start(argv, options).finish(options.stdin ?? '');
+}
+
+/** Starts a command whose input comes later; its time runs from now on. Without `finish` it is ended when that is over. */
+export function start(argv: Argv, options: RunOptions): StartedCommand {
   const [command, ...args] = argv;
   const child = spawn(command, args, { env: COMMAND_ENV, stdio: ['pipe', 'pipe', 'pipe', ...(options.fds ?? [])] });
   // A command that ends without reading its input is told by its exit code.
   child.stdin?.on('error', () => undefined);
-  child.stdin?.end(options.stdin ?? '');
-  return new Promise((resolve, reject) => collect(child, argv, options, { resolve, reject }));
+  const ended = new Promise<string>((resolve, reject) => collect(child, argv, options, { resolve, reject }));
+  // Whoever finishes it hears of a failure; without that there is nobody to hear.
+  ended.catch(() => undefined);
+  return {
+    finish(stdin) {
+      child.stdin?.end(stdin);
+      return ended;
+    },
+  };
 }
 
 function collect(child: ChildProcess, argv: Argv, options: RunOptions, settle: { resolve(text: string): void; reject(error: CommandError): void }): void {

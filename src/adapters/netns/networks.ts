@@ -1,8 +1,8 @@
 import type { Server } from 'node:net';
-import type { Networks } from '../../agent/ports.ts';
+import type { Networks, PodNetwork } from '../../agent/ports.ts';
 import type { Pod } from '../../core/pod.ts';
 import { openPodNetns, type PodNetns } from './handle.ts';
-import { createIptables } from './iptables.ts';
+import { createIptables, type Iptables, type PoisedChange } from './iptables.ts';
 import { listenInside } from './listen.ts';
 import { listeners } from './listeners.ts';
 
@@ -22,11 +22,13 @@ export function createNetworks(procRoot: string): Networks {
         const netns = await find(procRoot, pod);
         try {
           const { server, port } = await listen(netns);
+          const changes = createChanges(iptables, netns);
           return {
             probeServer: server,
             probePort: port,
             save: () => iptables.save(netns),
-            apply: (text) => iptables.apply(netns, text),
+            apply: changes.apply,
+            poise: changes.poise,
             listeners: () => listeners(netns),
             valid: () => netns.valid(),
             close: async () => {
@@ -39,6 +41,26 @@ export function createNetworks(procRoot: string): Networks {
           throw error;
         }
       }),
+  };
+}
+
+/** A poised change that nobody makes is given up after this time; shorter than its command may run. */
+const POISED_MS = 1000;
+
+/** Changes of one namespace's rules, the next one poised if it was asked for. */
+function createChanges(iptables: Iptables, netns: PodNetns): Pick<PodNetwork, 'apply' | 'poise'> {
+  let poised: { readonly change: PoisedChange; readonly timer: NodeJS.Timeout } | undefined;
+  const take = (): PoisedChange | undefined => {
+    const taken = poised?.change;
+    clearTimeout(poised?.timer);
+    poised = undefined;
+    return taken;
+  };
+  return {
+    apply: (text) => (take() ?? iptables.poise(netns)).apply(text),
+    poise() {
+      if (poised === undefined) poised = { change: iptables.poise(netns), timer: setTimeout(() => take()?.cancel(), POISED_MS) };
+    },
   };
 }
 

@@ -7,8 +7,10 @@ import { makeRunningPod } from '../../support/running-pod.ts';
 
 const POD = makeRunningPod();
 const holders: NetworkHolder[] = [];
+const made: FakePodNetwork[] = [];
 afterEach(async () => {
   for (const holder of holders.splice(0)) await holder.close();
+  for (const network of made.splice(0)) await network.close();
 });
 
 interface Scene {
@@ -21,6 +23,7 @@ interface Scene {
 
 async function makeScene(count = 1, minMs = 2): Promise<Scene> {
   const list = await Promise.all(Array.from({ length: count }, () => makePodNetwork()));
+  made.push(...list);
   const networks = new FakeNetworks(...list);
   const story: string[] = [];
   const holder = createNetworkHolder(networks, {

@@ -5,7 +5,7 @@ import { run, type Argv, type RunOptions } from '../../../../src/adapters/netns/
 const node = (script: string): Argv => [process.execPath, '-e', script];
 
 describe('run', () => {
-  const failures: Readonly<Record<string, { readonly argv: Argv; readonly options?: Partial<RunOptions>; readonly error: Readonly<Record<string, unknown>> }>> =
+  const failures: Readonly<Record<string, { readonly argv: Argv; readonly options?: Partial<RunOptions> & { readonly stdin?: string }; readonly error: Readonly<Record<string, unknown>> }>> =
     {
       'a program that is not there': { argv: ['hot-switch-no-such-program'], error: { reason: 'spawn', cause: expect.objectContaining({ code: 'ENOENT' }) } },
       'an exit code other than 0': {
