@@ -21,7 +21,10 @@ function installDependencies() {
   if (existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === want) return;
   process.stderr.write('Installing the npm packages (about 1 minute, once) ...\n');
   // Not "npm ci": a lock file made beside a registry without the packages of other platforms lacks them, and ci refuses that.
-  const result = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const result = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   if (result.status !== 0) {
     process.stderr.write('npm install failed (see above); nothing was started.\n');
     process.exit(1);

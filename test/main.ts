@@ -68,7 +68,13 @@ async function inLabs(results: string, counts: Counts): Promise<void> {
 /** Adds what jest wrote; a run without a result, a suite that could not be loaded, or skipped tests count as failures. */
 function add(counts: Counts, file: string, code: number): void {
   try {
-    const result = JSON.parse(readFileSync(file, 'utf8')) as { numPassedTests: number; numFailedTests: number; numRuntimeErrorTestSuites: number; numPendingTests: number; numTodoTests: number };
+    const result = JSON.parse(readFileSync(file, 'utf8')) as {
+      numPassedTests: number;
+      numFailedTests: number;
+      numRuntimeErrorTestSuites: number;
+      numPendingTests: number;
+      numTodoTests: number;
+    };
     const failed = result.numFailedTests + result.numRuntimeErrorTestSuites + result.numPendingTests + result.numTodoTests;
     counts.passed += result.numPassedTests;
     counts.failed += failed === 0 && code !== 0 ? 1 : failed;

@@ -1,19 +1,17 @@
 import { policyOf, type FailoverPolicy } from '../api/policy.ts';
 import { PROXY_HEALTHY } from '../api/keys.ts';
-import { parseAppProbes } from '../core/app-probes.ts';
 import { endRecord, lasts, recordOf, startRecord, tlsModeOf } from '../core/bypass-history.ts';
 import { decide, type Consent, type Decision } from '../core/failover.ts';
-import { appProbersOf, recognise } from '../core/managed.ts';
 import { appRuns, blockedBefore, conditionOf, observe, plannedOf, proxyStatus, wasUpBefore, type Observation } from '../core/observation.ts';
 import { podKey, type Pod } from '../core/pod.ts';
 import { readPolicy } from '../core/read-policy.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { createNetworkHolder } from './network-holder.ts';
+import { enterPod, type PodInside } from './pod-inside.ts';
 import type { Networks, PodNetwork, PodWriter } from './ports.ts';
-import { createProbeResponder } from './probe-responder.ts';
 import { createProbeSchedule, type ProbeSchedule } from './probe-schedule.ts';
 import { createStatusWriter } from './status-writer.ts';
-import { createSwitch, type Switch } from './switch.ts';
+import type { Switch } from './switch.ts';
 import { createTransitions } from './transitions.ts';
 
 /** What every pod's loop shares. */
@@ -37,12 +35,6 @@ export interface PodLoop {
   stop(): Promise<void>;
 }
 
-/** What the agent has inside the pod's network namespace. */
-interface Inside {
-  readonly network: PodNetwork;
-  readonly switcher: Switch;
-}
-
 /** A switch that takes longer is told of; ms. */
 const SLOW_SWITCH_MS = 1000;
 /** What cannot be observed for a shorter time is no news, e.g. while an agent that was started again finds its pods; ms. */
@@ -56,7 +48,8 @@ export function startPodLoop(first: Pod, context: AgentContext): PodLoop {
   let pod = first;
   let policy = policyFor(first);
   let probes: ProbeSchedule | undefined;
-  let inside: Inside | undefined;
+  let inside: PodInside | undefined;
+  let sandbox: string | undefined;
   let wasUp = wasUpBefore(first);
   let last: Observation | undefined;
   let unknownSinceMs: number | undefined;
@@ -168,7 +161,8 @@ export function startPodLoop(first: Pod, context: AgentContext): PodLoop {
   /** After an act: what is now, decided anew from what the pod's rules say; `done` names the transition. */
   function settle(observation: Observation, done?: Decision): void {
     const decision = decideNow(observation);
-    report(decision, observation, decision.traffic === 'meshed' ? done : undefined);
+    const transition = done?.reason === 'RestoreFailed' ? ({ ...decision, reason: 'ProxyRestored' } as const) : done;
+    report(decision, observation, decision.traffic === 'meshed' ? transition : undefined);
   }
 
   function report(decision: Decision, observation: Observation, transition: Decision = decision): void {
@@ -198,27 +192,24 @@ export function startPodLoop(first: Pod, context: AgentContext): PodLoop {
   function connect(): void {
     const podIP = pod.status?.podIP;
     if (podIP === undefined || podIP === '' || podIP === probes?.podIP) return;
-    // Another address is another sandbox, in which the sidecar was not up yet.
-    if (probes !== undefined) wasUp = false;
     void probes?.stop();
     const pace = () => ({ periodMs: policy['probe-period'], timeoutMs: policy['probe-timeout'] });
     const onEnd = (): void => {
-      if (consent().allowed && plannedOf(pod) === undefined) inside?.switcher.poise();
+      if (policy.mode === 'enforce' && consent().allowed && plannedOf(pod) === undefined) inside?.switcher.poise();
     };
     probes = createProbeSchedule(podIP, { pace, onNews: wake, onEnd });
   }
 
-  /** A namespace was opened: its rules tell what is, and the agent's listener in it is served. */
   function enter(found: PodNetwork, of: Pod): () => Promise<void> {
-    const managed = recognise(of);
-    const { probers, problems } = parseAppProbes(managed.managed ? appProbersOf(managed.proxy) : undefined);
-    if (problems.length > 0) log.warn('probes of the application that cannot be answered during a bypass', { problems });
-    const responder = createProbeResponder({ server: found.probeServer, podIP: of.status?.podIP ?? '', probers, log });
-    inside = { network: found, switcher: createSwitch(found, { log, nowMs }) };
+    // In another sandbox the sidecar was not up yet.
+    if (sandbox !== undefined && sandbox !== found.sandbox) wasUp = false;
+    sandbox = found.sandbox;
+    const entered = enterPod(found, of, { log, nowMs });
+    inside = entered;
     wake();
-    return async () => {
+    return () => {
       inside = undefined;
-      await responder.stop();
+      return entered.leave();
     };
   }
 

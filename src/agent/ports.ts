@@ -7,6 +7,8 @@ import type { StatusChange } from '../core/pod-status.ts';
 
 /** A pod's network namespace, opened while the pod was healthy and verified to be this pod's; closed when the pod goes. */
 export interface PodNetwork {
+  /** Names the sandbox: one that replaced it under the same UID has another. */
+  readonly sandbox: string;
   /** The agent's port in it that answers app probes. */
   readonly probeServer: Server;
   readonly probePort: number;

@@ -75,9 +75,11 @@ export function createProbeSchedule(podIP: string, { pace, onNews, onEnd }: Prob
   function lookWhenRefused(): void {
     refusal.abort();
     refusal = new AbortController();
-    void whenRefused(podIP, HEALTH_PORT, performance.now() + DYING_MS, refusal.signal).then((refused) => {
-      if (refused && result.kind === 'ended') onNews();
-    });
+    void lookAfter(whenRefused(podIP, HEALTH_PORT, performance.now() + DYING_MS, refusal.signal));
+  }
+
+  async function lookAfter(refusedSoon: Promise<boolean>): Promise<void> {
+    if ((await refusedSoon) && result.kind === 'ended') onNews();
   }
 
   function lookAgain(endedAtMs: number, [nextMs, ...later]: readonly number[]): void {

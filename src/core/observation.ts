@@ -32,6 +32,7 @@ export function observe(probe: ProbeResult, listeners: ListenersReading | undefi
   }
   if (probe.kind === 'ended' && last?.proxy === 'healthy') return last;
   if (!wasUp) return { proxy: 'starting', evidence: probeText(probe) };
+  if (probe.kind === 'none') return { proxy: 'unknown', evidence: probeText(probe) };
   return { proxy: 'unresponsive', evidence: missing.length === 0 ? probeText(probe) : `nothing in the pod listens on ${missing.join(', ')}` };
 }
 

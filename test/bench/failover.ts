@@ -70,8 +70,12 @@ async function inside(table: TableName, runs: number): Promise<number> {
       process.stderr.write(`  run ${run} of ${runs}, ${name}: ${CLIENTS.map((client) => `${client} ${text(seen[client])}`).join(', ')}\n`);
     }
   }
-  const rows: Failover[] = (Object.keys(arms) as Arm[]).flatMap((arm) => CLIENTS.map((client) => ({ arm, client, outages: outages.get(`${arm}/${client}`) ?? [] })));
-  process.stdout.write(`\n${title}; ${runs} runs, ${RATE} requests/s for each client, ${(OBSERVED_MS / 1000) * RATE} after each fault\n\n${failoverTable(rows)}\n`);
+  const rows: Failover[] = (Object.keys(arms) as Arm[]).flatMap((arm) =>
+    CLIENTS.map((client) => ({ arm, client, outages: outages.get(`${arm}/${client}`) ?? [] })),
+  );
+  process.stdout.write(
+    `\n${title}; ${runs} runs, ${RATE} requests/s for each client, ${(OBSERVED_MS / 1000) * RATE} after each fault\n\n${failoverTable(rows)}\n`,
+  );
   save(table, { title, runs, rate: RATE, observedMs: OBSERVED_MS, rows });
   await hotSwitch.stop();
   await stopCluster(cluster);
@@ -93,7 +97,11 @@ async function freshPod(cluster: Cluster, { namespace }: ArmClients): Promise<vo
   await cluster.kubectl('rollout', 'status', '-n', namespace, 'deployment/shop', '--timeout=90s');
   await cluster.kubectl('wait', '-n', namespace, 'pod', '-l', 'app=shop', '--for=condition=Ready', '--timeout=60s');
   if (namespace === ARMS['with hot-switch']) {
-    await until('the sidecar seen healthy', 30_000, async () => ((await shopPod(cluster, namespace)).status?.conditions?.some(({ type, status }) => type === 'hot-switch.io/ProxyHealthy' && status === 'True') ? true : undefined));
+    await until('the sidecar seen healthy', 30_000, async () =>
+      (await shopPod(cluster, namespace)).status?.conditions?.some(({ type, status }) => type === 'hot-switch.io/ProxyHealthy' && status === 'True')
+        ? true
+        : undefined,
+    );
   }
   await pause(3000);
 }
@@ -108,7 +116,12 @@ async function fault(cluster: Cluster, { namespace, clients }: ArmClients): Prom
   killer.stop();
   await pause(1500); // what was sent last has answered or timed out
   const toMs = faultMs + OBSERVED_MS;
-  const outage = async (client: LoadClient): Promise<Outage> => outageAfter(collect(await client.results()).filter((result) => result.t < toMs), faultMs, { toMs });
+  const outage = async (client: LoadClient): Promise<Outage> =>
+    outageAfter(
+      collect(await client.results()).filter((result) => result.t < toMs),
+      faultMs,
+      { toMs },
+    );
   return { 'plain client': await outage(clients['plain client']), 'meshed client': await outage(clients['meshed client']) };
 }
 

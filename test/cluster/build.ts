@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CACHE, ROOT } from './paths.ts';
 import { withProgress } from './progress.ts';
@@ -73,6 +73,7 @@ export async function cached(name: string, ingredients: readonly string[], expec
   const key = createHash('sha256').update(JSON.stringify(ingredients)).digest('hex').slice(0, 16);
   const folder = join(CACHE, `${name}-${key}`);
   if (existsSync(join(folder, '.complete'))) return folder;
+  removeHalfMade();
   const making = `${folder}.making-${process.pid}`;
   mkdirSync(making, { recursive: true });
   try {
@@ -84,4 +85,12 @@ export async function cached(name: string, ingredients: readonly string[], expec
     rmSync(making, { recursive: true, force: true });
   }
   return folder;
+}
+
+/** What builds that were killed left behind. */
+function removeHalfMade(): void {
+  for (const entry of existsSync(CACHE) ? readdirSync(CACHE) : []) {
+    const pid = /\.making-(\d+)$/.exec(entry)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(CACHE, entry), { recursive: true, force: true });
+  }
 }

@@ -19,8 +19,8 @@ export interface Cluster {
   readonly node: Node;
   readonly istio: Istio;
   /** Runs the real kubectl as admin and gives its output. */
-  kubectl(...args: string[]): Promise<string>;
-  tryKubectl(...args: string[]): Promise<RunResult>;
+  readonly kubectl: (...args: string[]) => Promise<string>;
+  readonly tryKubectl: (...args: string[]) => Promise<RunResult>;
   /** Applies objects given as plain data. */
   apply(...objects: unknown[]): Promise<void>;
 }
@@ -48,7 +48,7 @@ export async function startCluster(options: { readonly istiodEnv?: Readonly<Reco
   istioStarting.catch(() => undefined);
   const containerd = await containerdStarting;
   say('containerd has the images');
-  const node = await startNode(folder, id, programs, kubeconfig, containerd, kubectl);
+  const node = await startNode({ folder, id, programs, kubeconfig, kubectl }, containerd);
   say('the node is Ready');
   const istio = await istioStarting;
   say('istiod and its injector are ready');

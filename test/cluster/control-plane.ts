@@ -1,10 +1,8 @@
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { generateKeyPairSync } from 'node:crypto';
 import type { Programs } from './build.ts';
-import { KUBERNETES_SERVICE_IP, NODE_IP, POD_CIDR, SERVICE_CIDR, startDaemon, until, type Daemon } from './host.ts';
-import { tryRun } from './run.ts';
+import { NODE_IP, POD_CIDR, SERVICE_CIDR, startDaemon, until, type Daemon } from './host.ts';
 
 export const API_SERVER = `https://${NODE_IP}:6443`;
 export const NODE_NAME = 'lab-node';
@@ -130,12 +128,4 @@ export function kubeconfigOf(ca: string, token: string): string {
     contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'user' } }],
     'current-context': 'lab',
   });
-}
-
-/** The address that pods use for the API server (Service kubernetes). */
-export const IN_CLUSTER_API = KUBERNETES_SERVICE_IP;
-
-/** Whether the API server answers at all. */
-export async function apiAnswers(programs: Programs, kubeconfig: string): Promise<boolean> {
-  return (await tryRun(programs.kubernetes, ['kubectl', '--kubeconfig', kubeconfig, 'get', '--raw', '/readyz'], { timeoutMs: 5000 })).code === 0;
 }

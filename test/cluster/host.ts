@@ -8,7 +8,6 @@ import { run } from './run.ts';
 export const NODE_IP = '198.18.128.1';
 export const POD_CIDR = '198.18.0.0/24';
 export const SERVICE_CIDR = '198.19.0.0/16';
-export const KUBERNETES_SERVICE_IP = '198.19.0.1';
 
 /** Prepares the namespaces from inside: loopback, the node's address, folders that programs insist on. */
 export async function prepareHost(id: string): Promise<void> {

@@ -50,7 +50,7 @@ export async function buildImages(programs: Programs): Promise<readonly string[]
   );
   const shop = await image(
     'shop',
-    [identity(process.execPath), ...appFiles.map((file) => readFileSync(join(apps, file), 'utf8'))],
+    [`node ${process.version} ${process.arch}`, ...appFiles.map((file) => readFileSync(join(apps, file), 'utf8'))],
     { entrypoint: ['/usr/local/bin/node'] },
     async (rootfs) => {
       await addProgram(rootfs, process.execPath, '/usr/local/bin/node');

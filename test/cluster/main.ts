@@ -35,9 +35,14 @@ async function main(argv: readonly string[]): Promise<number> {
       return enter((folder, programs) => [programs.kubernetes, 'kubectl', '--kubeconfig', join(folder, 'admin.kubeconfig'), ...rest]);
     case 'enter':
       return enter(() => (rest.length === 0 ? ['bash'] : rest));
+    case undefined:
+    case 'help':
+    case '--help':
+      process.stderr.write(USAGE);
+      return 0;
     default:
       process.stderr.write(USAGE);
-      return command === undefined || command === 'help' || command === '--help' ? 0 : 2;
+      return 2;
   }
 }
 

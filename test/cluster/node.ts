@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Programs } from './build.ts';
 import { NODE_NAME } from './control-plane.ts';
@@ -6,7 +6,6 @@ import { NODE_IP, POD_CIDR, startDaemon, until, type Daemon } from './host.ts';
 import { PAUSE_IMAGE } from './images.ts';
 import { CNI_FOLDERS } from './requirements.ts';
 import { run, tryRun } from './run.ts';
-import { existsSync } from 'node:fs';
 
 export interface Node {
   readonly containerd: Daemon;
@@ -54,13 +53,16 @@ export async function startContainerd(folder: string, images: readonly string[])
 
 /** Joins the node to the control plane: kubelet and kube-proxy, each the real program. */
 export async function startNode(
-  folder: string,
-  id: string,
-  programs: Programs,
-  kubeconfig: string,
+  lab: {
+    readonly folder: string;
+    readonly id: string;
+    readonly programs: Programs;
+    readonly kubeconfig: string;
+    readonly kubectl: (...args: string[]) => Promise<string>;
+  },
   containerd: Daemon,
-  kubectl: (...args: string[]) => Promise<string>,
 ): Promise<Node> {
+  const { folder, id, programs, kubeconfig, kubectl } = lab;
   const config = join(folder, 'kubelet.json');
   writeFileSync(config, JSON.stringify(kubeletConfig(folder, id)));
   const kubelet = startDaemon(folder, 'kubelet', programs.kubernetes, [

@@ -16,13 +16,6 @@ export function processesOf(podUid: string, comm: string): number[] {
   });
 }
 
-/** Sends a signal to the pod's Envoy; how many processes it went to. */
-export function signalEnvoy(podUid: string, signal: NodeJS.Signals): number {
-  const pids = processesOf(podUid, 'envoy');
-  for (const pid of pids) process.kill(pid, signal);
-  return pids.length;
-}
-
 /** Kills the pod's Envoy whenever there is one, until stopped: the sidecar ends in CrashLoopBackOff. Gives the times of the kills, epoch ms with fractions. */
 export function killEnvoyOverAndOver(podUid: string): { readonly kills: readonly number[]; stop(): void } {
   const kills: number[] = [];

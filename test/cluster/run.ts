@@ -5,6 +5,8 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly input?: string;
   readonly timeoutMs?: number;
+  /** It goes on when this process is killed: for what must not be cut off in the middle. Everything else ends with it. */
+  readonly mayOutlive?: boolean;
 }
 
 /** Runs a program to its end and gives its standard output; throws with argv, exit code and the end of standard error. */
@@ -26,7 +28,8 @@ export interface RunResult {
 /** Like `run`, but a failure is a result. Throws only when the program cannot be started. */
 export function tryRun(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
+    const [command, ...rest] = options.mayOutlive === true ? [program, ...args] : ['setpriv', '--pdeathsig', 'KILL', program, ...args];
+    const child = spawn(command ?? program, rest, {
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: options.timeoutMs ?? 120_000,
       killSignal: 'SIGKILL',

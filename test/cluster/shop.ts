@@ -41,10 +41,18 @@ export async function createShop(cluster: Cluster, namespace: string, options: S
       spec: {
         replicas: options.replicas ?? 1,
         selector: { matchLabels: labels },
-        template: { metadata: { labels, annotations: options.podAnnotations ?? {} }, spec: { terminationGracePeriodSeconds: 5, containers: [shopContainer()] } },
+        template: {
+          metadata: { labels, annotations: options.podAnnotations ?? {} },
+          spec: { terminationGracePeriodSeconds: 5, containers: [shopContainer()] },
+        },
       },
     },
-    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'shop', namespace }, spec: { selector: labels, ports: [{ name: 'http', port: 80, targetPort: 8080 }] } },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'shop', namespace },
+      spec: { selector: labels, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
+    },
   );
   await cluster.kubectl('rollout', 'status', '-n', namespace, 'deployment/shop', '--timeout=90s');
   const address = await cluster.kubectl('get', 'service', '-n', namespace, 'shop', '-o', 'jsonpath={.spec.clusterIP}');
@@ -67,7 +75,9 @@ export function shopContainer(): unknown {
 
 /** The default service account is made a moment after its namespace; a pod before it would be refused. */
 export async function serviceAccountReady(cluster: Cluster, namespace: string): Promise<void> {
-  await until(`the service account of ${namespace}`, 20_000, async () => ((await cluster.tryKubectl('get', 'serviceaccount', '-n', namespace, 'default')).code === 0 ? true : undefined));
+  await until(`the service account of ${namespace}`, 20_000, async () =>
+    (await cluster.tryKubectl('get', 'serviceaccount', '-n', namespace, 'default')).code === 0 ? true : undefined,
+  );
 }
 
 /** The shop's pods that are not being deleted. */
@@ -92,10 +102,18 @@ export interface LoadClient {
 }
 
 /** A client outside the mesh: a process on the node, through kube-proxy. */
-export async function startPlainClient(cluster: Cluster, targets: string, options: { readonly rate?: number; readonly port?: number } = {}): Promise<LoadClient> {
+export async function startPlainClient(
+  cluster: Cluster,
+  targets: string,
+  options: { readonly rate?: number; readonly port?: number } = {},
+): Promise<LoadClient> {
   const port = options.port ?? 9001;
   const daemon: Daemon = startDaemon(cluster.folder, `client-${port}`, process.execPath, [
-    join(ROOT, 'test/apps/client.ts'), `TARGETS=${targets}`, `RATE=${options.rate ?? 50}`, `RESULTS_PORT=${port}`, 'RESULTS_HOST=127.0.0.1',
+    join(ROOT, 'test/apps/client.ts'),
+    `TARGETS=${targets}`,
+    `RATE=${options.rate ?? 50}`,
+    `RESULTS_PORT=${port}`,
+    'RESULTS_HOST=127.0.0.1',
   ]);
   return clientAt(`http://127.0.0.1:${port}`, () => daemon.stop(), daemon);
 }
@@ -105,10 +123,22 @@ export async function startMeshedClient(cluster: Cluster, namespace: string, tar
   await cluster.apply({
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: 'client', namespace, labels: { app: 'client' }, annotations: { 'traffic.sidecar.istio.io/excludeInboundPorts': '9000', 'hot-switch.io/mode': 'off' } },
+    metadata: {
+      name: 'client',
+      namespace,
+      labels: { app: 'client' },
+      annotations: { 'traffic.sidecar.istio.io/excludeInboundPorts': '9000', 'hot-switch.io/mode': 'off' },
+    },
     spec: {
       terminationGracePeriodSeconds: 2,
-      containers: [{ name: 'client', image: SHOP_IMAGE, imagePullPolicy: 'Never', args: ['/app/client.ts', `TARGETS=${targets}`, `RATE=${options.rate ?? 50}`, 'KEEPALIVE=1'] }],
+      containers: [
+        {
+          name: 'client',
+          image: SHOP_IMAGE,
+          imagePullPolicy: 'Never',
+          args: ['/app/client.ts', `TARGETS=${targets}`, `RATE=${options.rate ?? 50}`, 'KEEPALIVE=1'],
+        },
+      ],
     },
   });
   await cluster.kubectl('wait', '-n', namespace, 'pod/client', '--for=condition=Ready', '--timeout=90s');

@@ -24,13 +24,25 @@ afterAll(() => lab?.end(), 60_000);
 describe('a pod of a Deployment in an opted-in namespace', () => {
   let pod: Pod;
   beforeAll(async () => {
-    await createShop(lab.cluster, OPTED, { namespaceLabels: OPTED_IN.labels, namespaceAnnotations: { ...OPTED_IN.consent, 'hot-switch.io/probe-period': '500ms' } });
-    pod = await untilPod('the sidecar healthy', 60_000, () => shopPod(lab.cluster, OPTED), (seen) => condition(seen, 'ProxyHealthy')?.status === 'True');
+    await createShop(lab.cluster, OPTED, {
+      namespaceLabels: OPTED_IN.labels,
+      namespaceAnnotations: { ...OPTED_IN.consent, 'hot-switch.io/probe-period': '500ms' },
+    });
+    pod = await untilPod(
+      'the sidecar healthy',
+      60_000,
+      () => shopPod(lab.cluster, OPTED),
+      (seen) => condition(seen, 'ProxyHealthy')?.status === 'True',
+    );
   }, 120_000);
 
   test('has the gate, the policy and the label, and becomes Ready', () => {
     expect(pod.spec.readinessGates).toEqual([{ conditionType: GATE }]);
-    expect(JSON.parse(pod.metadata.annotations?.['hot-switch.io/effective-policy'] ?? '{}')).toMatchObject({ mode: 'enforce', security: 'allow', 'probe-period': '500ms' });
+    expect(JSON.parse(pod.metadata.annotations?.['hot-switch.io/effective-policy'] ?? '{}')).toMatchObject({
+      mode: 'enforce',
+      security: 'allow',
+      'probe-period': '500ms',
+    });
     expect(traffic(pod)).toBe('meshed');
     expect(condition(pod, 'Ready')?.status).toBe('True');
     expect(condition(pod, 'TrafficReady')).toMatchObject({ status: 'True', reason: 'Meshed' });
@@ -44,8 +56,21 @@ describe('a pod of a Deployment in an opted-in namespace', () => {
 
   test('mutating the mutated pod gives an empty patch, in the code and at the webhook', async () => {
     expect(mutatePod(pod, {}).patch.filter(({ path }) => !path.includes('effective-policy'))).toEqual([]);
-    const review = { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: { uid: 'again', operation: 'CREATE', namespace: OPTED, kind: { group: '', version: 'v1', kind: 'Pod' }, resource: { group: '', version: 'v1', resource: 'pods' }, object: pod } };
-    const answer = await run('curl', ['-sk', '-m', '5', '-H', 'content-type: application/json', '--data-binary', '@-', `https://${NODE_IP}:9443/mutate/pods`], { input: JSON.stringify(review) });
+    const review = {
+      apiVersion: 'admission.k8s.io/v1',
+      kind: 'AdmissionReview',
+      request: {
+        uid: 'again',
+        operation: 'CREATE',
+        namespace: OPTED,
+        kind: { group: '', version: 'v1', kind: 'Pod' },
+        resource: { group: '', version: 'v1', resource: 'pods' },
+        object: pod,
+      },
+    };
+    const answer = await run('curl', ['-sk', '-m', '5', '-H', 'content-type: application/json', '--data-binary', '@-', `https://${NODE_IP}:9443/mutate/pods`], {
+      input: JSON.stringify(review),
+    });
     const response = (JSON.parse(answer) as { response: { uid: string; allowed: boolean; patch?: string } }).response;
     expect(response).toMatchObject({ uid: 'again', allowed: true });
     // The record of a bypass may not come with a new pod; a healthy one has none.
@@ -53,7 +78,10 @@ describe('a pod of a Deployment in an opted-in namespace', () => {
   });
 
   test('the patch that the API server applied is the one that the code makes', () => {
-    const bare = structuredClone(pod) as { metadata: { labels: Record<string, string>; annotations: Record<string, string> }; spec: { readinessGates?: unknown } };
+    const bare = structuredClone(pod) as {
+      metadata: { labels: Record<string, string>; annotations: Record<string, string> };
+      spec: { readinessGates?: unknown };
+    };
     delete bare.metadata.labels['hot-switch.io/traffic'];
     delete bare.metadata.annotations['hot-switch.io/effective-policy'];
     delete bare.spec.readinessGates;
@@ -64,7 +92,12 @@ describe('a pod of a Deployment in an opted-in namespace', () => {
 
 describe('left untouched', () => {
   const container = { ...(shopContainer() as object), readinessProbe: undefined, livenessProbe: undefined };
-  const podOf = (name: string, metadata: object, spec: object = {}): unknown => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: OPTED, ...metadata }, spec: { containers: [container], ...spec } });
+  const podOf = (name: string, metadata: object, spec: object = {}): unknown => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: OPTED, ...metadata },
+    spec: { containers: [container], ...spec },
+  });
   const cases: Readonly<Record<string, () => unknown>> = {
     'a pod that is not meshed': () => podOf('unmeshed', { labels: { 'sidecar.istio.io/inject': 'false' } }),
     'a gateway': () => podOf('gateway', { annotations: { 'inject.istio.io/templates': 'gateway' } }, { containers: [{ name: 'istio-proxy', image: 'auto' }] }),
@@ -79,7 +112,9 @@ describe('left untouched', () => {
     await lab.cluster.apply(wanted);
     const pod = JSON.parse(await lab.cluster.kubectl('get', 'pod', '-n', OPTED, wanted.metadata.name, '-o', 'json')) as Pod;
     expect(pod.spec.readinessGates).toBeUndefined();
-    expect(Object.keys({ ...pod.metadata.labels, ...pod.metadata.annotations }).filter((key) => key.startsWith('hot-switch.io/') && key !== 'hot-switch.io/mode')).toEqual([]);
+    expect(
+      Object.keys({ ...pod.metadata.labels, ...pod.metadata.annotations }).filter((key) => key.startsWith('hot-switch.io/') && key !== 'hot-switch.io/mode'),
+    ).toEqual([]);
     await lab.cluster.kubectl('delete', 'pod', '-n', OPTED, wanted.metadata.name, '--wait=false', '--grace-period=0', '--force');
   });
 
@@ -113,9 +148,23 @@ describe('wrong values', () => {
   });
 
   test('on a pod of a Deployment the pod is admitted all the same, on defaults', async () => {
-    await lab.cluster.kubectl('patch', 'deployment', 'shop', '-n', OPTED, '--type=merge', '-p', JSON.stringify({ spec: { template: { metadata: { annotations: { 'hot-switch.io/success-threshold': 'many' } } } } }));
+    await lab.cluster.kubectl(
+      'patch',
+      'deployment',
+      'shop',
+      '-n',
+      OPTED,
+      '--type=merge',
+      '-p',
+      JSON.stringify({ spec: { template: { metadata: { annotations: { 'hot-switch.io/success-threshold': 'many' } } } } }),
+    );
     await lab.cluster.kubectl('rollout', 'status', '-n', OPTED, 'deployment/shop', '--timeout=90s');
-    const pod = await untilPod('the new pod alone', 30_000, () => shopPod(lab.cluster, OPTED), () => true);
+    const pod = await untilPod(
+      'the new pod alone',
+      30_000,
+      () => shopPod(lab.cluster, OPTED),
+      () => true,
+    );
     expect(JSON.parse(pod.metadata.annotations?.['hot-switch.io/effective-policy'] ?? '{}')).toMatchObject({ 'success-threshold': '3' });
   }, 150_000);
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { until } from '../cluster/host.ts';
 import { killEnvoyOverAndOver, processesOf } from '../cluster/processes.ts';
 import { run } from '../cluster/run.ts';
-import { createShop, OPTED_IN, shopPod, startMeshedClient, startPlainClient, type LoadClient, type Shop } from '../cluster/shop.ts';
+import { createShop, OPTED_IN, shopPod, startMeshedClient, startPlainClient, type LoadClient } from '../cluster/shop.ts';
 import { collect, isGood, summarise, type Result, type Span } from '../measure/series.ts';
 import { condition, endpointsOf, restarts, startLab, traffic, untilPod, type Lab } from './lab.ts';
 import type { Pod } from '../../src/core/pod.ts';
@@ -18,7 +18,6 @@ const REFUSED = 'shop-refused';
 const CRASHING_MS = 60_000;
 
 let lab: Lab;
-let shop: Shop;
 
 beforeAll(async () => {
   lab = await startLab({ allowNamespaces: [ADMITTED] });
@@ -39,7 +38,6 @@ describe('a sidecar that is killed over and over', () => {
       createShop(lab.cluster, ADMITTED, { namespaceLabels: OPTED_IN.labels, namespaceAnnotations: OPTED_IN.consent }),
       createShop(lab.cluster, PLAIN),
     ]);
-    shop = opted;
     const [meshedWith, meshedWithout] = await Promise.all([
       startMeshedClient(lab.cluster, ADMITTED, `meshed=http://${opted.address}/`),
       startMeshedClient(lab.cluster, PLAIN, `meshed=http://${plain.address}/`),
@@ -155,20 +153,33 @@ describe('a sidecar that is killed over and over', () => {
 
 describe('a bypassed pod that is deleted', () => {
   test('is never ready and terminating at once', async () => {
-    const victim = await untilPod('the sidecar healthy', 60_000, pod, (seen) => condition(seen, 'ProxyHealthy')?.status === 'True' && traffic(seen) === 'meshed');
+    const victim = await untilPod(
+      'the sidecar healthy',
+      60_000,
+      pod,
+      (seen) => condition(seen, 'ProxyHealthy')?.status === 'True' && traffic(seen) === 'meshed',
+    );
     const killer = killEnvoyOverAndOver(victim.metadata.uid ?? '');
     try {
       await untilPod('the bypass', 20_000, pod, (seen) => traffic(seen) === 'bypassed');
       await until('kubelet noticing', 20_000, async () => (condition(await pod(), 'Ready')?.status === 'False' ? true : undefined));
       const seen: string[] = [];
-      const watching = lab.cluster.tryKubectl('get', 'endpointslices', '-n', ADMITTED, '-w', '--request-timeout=12s', '-o', 'json', '--output-watch-events=false');
+      const watching = lab.cluster.tryKubectl(
+        'get',
+        'endpointslices',
+        '-n',
+        ADMITTED,
+        '-w',
+        '--request-timeout=12s',
+        '-o',
+        'json',
+        '--output-watch-events=false',
+      );
       await lab.cluster.kubectl('delete', 'pod', '-n', ADMITTED, victim.metadata.name ?? '', '--wait=true', '--timeout=30s');
       for (const text of (await watching).stdout.split(/\n(?=\{\n)/)) {
-        if (text.trim() === '') continue;
-        const slice = JSON.parse(text) as { endpoints?: { conditions: { ready?: boolean; terminating?: boolean }; targetRef?: { uid?: string } }[] };
-        for (const endpoint of slice.endpoints ?? []) {
-          if (endpoint.targetRef?.uid === victim.metadata.uid) seen.push(`ready=${endpoint.conditions.ready} terminating=${endpoint.conditions.terminating}`);
-        }
+        const slice = text.trim() === '' ? {} : (JSON.parse(text) as WatchedSlice);
+        const own = (slice.endpoints ?? []).filter(({ targetRef }) => targetRef?.uid === victim.metadata.uid);
+        seen.push(...own.map(({ conditions }) => `ready=${conditions.ready} terminating=${conditions.terminating}`));
       }
       expect(seen).toContain('ready=false terminating=true');
       expect(seen).not.toContain('ready=true terminating=true');
@@ -192,10 +203,22 @@ describe('without consent of the installation', () => {
     } finally {
       killer.stop();
     }
-    const back = await untilPod('the gate open again', 120_000, read, (seen) => traffic(seen) === 'meshed' && condition(seen, 'TrafficReady')?.status === 'True');
+    const back = await untilPod(
+      'the gate open again',
+      120_000,
+      read,
+      (seen) => traffic(seen) === 'meshed' && condition(seen, 'TrafficReady')?.status === 'True',
+    );
     expect(condition(back, 'TrafficReady')?.reason).toBe('Meshed');
   }, 240_000);
 });
+
+interface WatchedSlice {
+  readonly endpoints?: readonly {
+    readonly conditions: { readonly ready?: boolean; readonly terminating?: boolean };
+    readonly targetRef?: { readonly uid?: string };
+  }[];
+}
 
 /** The nat rules inside the pod. */
 async function rulesOf(of: Pod): Promise<string> {
@@ -204,7 +227,16 @@ async function rulesOf(of: Pod): Promise<string> {
 
 /** Requests that the pod's Envoy has passed to the application so far. */
 async function inboundRequests(of: Pod): Promise<number> {
-  const text = await run('nsenter', ['-t', String(anyProcess(of)), '-n', 'curl', '-s', '-m', '2', 'http://127.0.0.1:15000/stats?filter=inbound%7C8080.*upstream_rq_total']);
+  const text = await run('nsenter', [
+    '-t',
+    String(anyProcess(of)),
+    '-n',
+    'curl',
+    '-s',
+    '-m',
+    '2',
+    'http://127.0.0.1:15000/stats?filter=inbound%7C8080.*upstream_rq_total',
+  ]);
   return Number(/upstream_rq_total: (\d+)/.exec(text)?.[1] ?? Number.NaN);
 }
 

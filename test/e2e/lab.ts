@@ -18,7 +18,8 @@ export async function startLab(options: { readonly allowNamespaces?: readonly st
     cluster,
     hotSwitch,
     end: async () => {
-      if (process.env['HOT_SWITCH_SHOW_LOGS'] === '1') process.stderr.write(logTails(cluster, ['hot-switch-agent', 'hot-switch-controller', 'hot-switch-webhook'], 6000));
+      if (process.env['HOT_SWITCH_SHOW_LOGS'] === '1')
+        process.stderr.write(logTails(cluster, ['hot-switch-agent', 'hot-switch-controller', 'hot-switch-webhook'], 6000));
       await hotSwitch.stop();
       await stopCluster(cluster);
     },
@@ -46,7 +47,9 @@ export async function untilPod(what: string, timeoutMs: number, read: () => Prom
       return wanted(last) ? last : undefined;
     });
   } catch (error) {
-    throw new Error(`${(error as Error).message}; the pod: ${JSON.stringify({ labels: last?.metadata.labels, conditions: last?.status?.conditions })}`, { cause: error });
+    throw new Error(`${(error as Error).message}; the pod: ${JSON.stringify({ labels: last?.metadata.labels, conditions: last?.status?.conditions })}`, {
+      cause: error,
+    });
   }
 }
 
@@ -61,7 +64,10 @@ export interface EndpointState {
 /** Every endpoint of a Service as its slices tell. */
 export async function endpointsOf(cluster: Cluster, namespace: string, service: string): Promise<readonly EndpointState[]> {
   const list = JSON.parse(await cluster.kubectl('get', 'endpointslices', '-n', namespace, '-l', `kubernetes.io/service-name=${service}`, '-o', 'json')) as {
-    items: { metadata: { resourceVersion: string }; endpoints?: { conditions?: { ready?: boolean; serving?: boolean; terminating?: boolean }; targetRef?: { uid?: string } }[] }[];
+    items: {
+      metadata: { resourceVersion: string };
+      endpoints?: { conditions?: { ready?: boolean; serving?: boolean; terminating?: boolean }; targetRef?: { uid?: string } }[];
+    }[];
   };
   return list.items.flatMap(({ metadata, endpoints }) =>
     (endpoints ?? []).map(({ conditions, targetRef }) => ({

@@ -41,7 +41,9 @@ describe('the agent is killed during a bypass', () => {
       await pause(1000);
       const without = await rulesOf(pod);
       await lab.hotSwitch.start('agent');
-      await until('the probe redirect at work', 15_000, async () => ((await statusOf(`http://${pod.status?.podIP}:15020/app-health/shop/readyz`)) === 200 ? true : undefined));
+      await until('the probe redirect at work', 15_000, async () =>
+        (await statusOf(`http://${pod.status?.podIP}:15020/app-health/shop/readyz`)) === 200 ? true : undefined,
+      );
       const after = await rulesOf(pod);
       expect(hooks(after)).toEqual(hooks(without));
       expect(after.match(/-A PREROUTING [^\n]*--dport 15020/g)).toHaveLength(1);
@@ -98,7 +100,9 @@ describe('kube-apiserver is killed and restarted', () => {
     await lab.cluster.controlPlane.apiServer.stop('SIGKILL');
     const killer = killEnvoyOverAndOver(pod.metadata.uid ?? '');
     try {
-      await until('the application answering past its sidecar', 5000, async () => ((await statusOf(`http://${pod.status?.podIP}:8080/`)) === 200 ? true : undefined));
+      await until('the application answering past its sidecar', 5000, async () =>
+        (await statusOf(`http://${pod.status?.podIP}:8080/`)) === 200 ? true : undefined,
+      );
       expect(await rulesOf(pod)).not.toMatch(/-A PREROUTING -p tcp -j ISTIO_INBOUND/);
       await lab.cluster.controlPlane.restartApiServer();
       await untilPod('the status', 30_000, read, (seen) => traffic(seen) === 'bypassed' && condition(seen, 'Bypassed')?.status === 'True');

@@ -11,8 +11,11 @@ import { applied, withoutComments } from './simulated-iptables.ts';
 /** The rules that Istio leaves in a pod, as iptables-save prints them. */
 export const ATTACHED = withoutComments(readFileSync(join(import.meta.dirname, '../golden/iptables/redirect.save'), 'utf8'));
 
+let made = 0;
+
 /** A pod's network namespace with real rule texts; what listens in it is set by the test. */
 export class FakePodNetwork implements PodNetwork {
+  readonly sandbox: string;
   readonly probeServer: Server;
   readonly probePort: number;
   /** What iptables-save prints. */
@@ -32,6 +35,8 @@ export class FakePodNetwork implements PodNetwork {
   poised = 0;
 
   constructor(probeServer: Server, probePort: number) {
+    made += 1;
+    this.sandbox = `sandbox-${made}`;
     this.probeServer = probeServer;
     this.probePort = probePort;
   }

@@ -24,6 +24,7 @@ export function createNetworks(procRoot: string): Networks {
           const { server, port } = await listen(netns);
           const changes = createChanges(iptables, netns);
           return {
+            sandbox: `${netns.pid}:${netns.inode}`,
             probeServer: server,
             probePort: port,
             save: () => iptables.save(netns),

@@ -27,7 +27,7 @@ describe('observe', () => {
     ['nor is the other', [FAILED, on(15021), true], 'unresponsive', 'nothing in the pod listens on 15006'],
     ['it listens and does not answer as it should', [FAILED, on(15021, 15006), true], 'unresponsive', 'port 15021: answered 503'],
     ['it listens and was never good', [FAILED, on(15021, 15006), false], 'starting', 'port 15021: answered 503'],
-    ['it listens and was not probed yet', [NONE, on(15021, 15006), true], 'unresponsive', 'port 15021 was not probed yet'],
+    ['it listens and was not probed yet', [NONE, on(15021, 15006), true], 'unknown', 'port 15021 was not probed yet'],
     ['the end of a connection alone says nothing', [ENDED, on(15021, 15006), true, seen('healthy')], 'healthy', 'port 15021 answers'],
     ['nor while a dying process has closed one listener only', [ENDED, on(15006), true, seen('healthy')], 'healthy', 'port 15021 answers'],
     [
