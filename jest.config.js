@@ -7,6 +7,6 @@ export default {
   },
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   // Most of a test's time here is waiting for sockets and processes: jest's default, one core less than there are, halves the speed on two.
-  maxWorkers: '150%',
+  maxWorkers: 2,
   watchman: false,
 };
