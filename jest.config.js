@@ -7,6 +7,7 @@ export default {
   },
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   // Most of a test's time here is waiting for sockets and processes: jest's default, one core less than there are, halves the speed on two.
-  maxWorkers: 2,
+  maxWorkers: 3,
+  testTimeout: 20_000,
   watchman: false,
 };
