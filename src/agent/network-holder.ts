@@ -69,7 +69,7 @@ export function createNetworkHolder(networks: Networks, options: NetworkHolderOp
     async check(pod) {
       const looked = held;
       if (looked === undefined || (await looked.network.valid()) || held !== looked) return;
-      log.warn('the sandbox of the pod was replaced');
+      log.info('the sandbox of the pod is gone');
       await letGo();
       open(pod);
     },

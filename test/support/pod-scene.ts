@@ -103,7 +103,7 @@ export async function makeScene({ text, probePort, allowed = ['demo'], prepare, 
     summary: () => summaryOf(server.pod),
     async until(want) {
       try {
-        await eventually('the pod as wanted', () => summaryOf(server.pod) === want);
+        await eventually('the pod as wanted', () => summaryOf(server.pod) === want, 5000);
       } catch (error) {
         throw new Error(`wanted: ${want}; is: ${summaryOf(server.pod)}`, { cause: error });
       }

@@ -45,7 +45,7 @@ function always(change: Partial<Snapshot>, holds: (decision: ReturnType<typeof d
       const snapshot = { ...any, ...change };
       holds(decide(snapshot, NOW_MS), snapshot);
     }),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   );
 }
 
