@@ -9,7 +9,7 @@ export const REASONS = {
   Switching: 'The sidecar failed; the switch is taking longer than a second.',
   Observing: 'Mode observe: what would be done is reported, nothing is changed.',
   ProxyRestored: 'The sidecar is healthy again; traffic goes through it again.',
-  RestoreFailed: 'The sidecar is healthy again; the redirection could not be put back yet, and the bypass stays.',
+  RestoreFailed: 'The bypass should end; the redirection could not be put back yet, and the bypass stays.',
   ProxyHealthy: 'The sidecar answers on port 15021.',
   ProxyDead: 'The sidecar has no listener on 15021 and 15006 any more.',
   ProxyUnresponsive: 'The sidecar listens, and does not answer on port 15021 as it should.',
