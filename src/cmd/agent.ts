@@ -1,17 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { resolveConnection } from '../adapters/kube/connection.ts';
 import { createEventRecorder } from '../adapters/kube/events.ts';
 import { patchPodStatus } from '../adapters/kube/pod-status.ts';
 import { createReflector } from '../adapters/kube/reflector.ts';
-import { createKubeApi, type KubeApi } from '../adapters/kube/transport.ts';
 import { createNetworks } from '../adapters/netns/networks.ts';
 import { createAgent, isOurs } from '../agent/agent.ts';
 import type { PodWriter } from '../agent/ports.ts';
 import type { Pod } from '../core/pod.ts';
 import { projectPod } from '../core/project-pod.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { connect } from './connect.ts';
 import { defineCommand, UsageError } from './command.ts';
 import { commaList } from './flag-schemas.ts';
 import type { FlagValues } from './flags.ts';
@@ -54,7 +53,7 @@ async function runAgent(values: FlagValues<typeof FLAGS>, log: Logger, stop: Abo
   const node = values['node-name'] ?? hostname();
   const allowed = new Set(values['security-allow-namespaces']);
   const bootID = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-  const api = await connect(values);
+  const api = await connect('agent', values);
   const events = createEventRecorder({ api, component: 'hot-switch-agent', node, log });
   const writer: PodWriter = {
     write: async (pod, change) => {
@@ -91,15 +90,6 @@ async function runAgent(values: FlagValues<typeof FLAGS>, log: Logger, stop: Abo
   await api.close();
   log.info('stopped');
   return 0;
-}
-
-async function connect({ kubeconfig, context }: FlagValues<typeof KUBE_FLAGS>): Promise<KubeApi> {
-  try {
-    const connection = await resolveConnection({ ...(kubeconfig === undefined ? {} : { kubeconfig }), ...(context === undefined ? {} : { context }) });
-    return createKubeApi(connection, { userAgent: 'hot-switch-agent' });
-  } catch (error) {
-    throw new UsageError(`--kubeconfig: ${(error as Error).message}`);
-  }
 }
 
 function refOf(pod: Pod): { namespace: string; name: string; uid: string } {

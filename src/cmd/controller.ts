@@ -1,13 +1,11 @@
-import { resolveConnection } from '../adapters/kube/connection.ts';
 import { createEndpointFacts } from '../adapters/kube/endpoint-facts.ts';
 import { createEndpointSlices } from '../adapters/kube/endpoint-slices.ts';
-import { createKubeApi } from '../adapters/kube/transport.ts';
-import type { KubeApi } from '../adapters/kube/transport.ts';
 import { createEndpointController } from '../controller/endpoint-controller.ts';
 import type { EndpointController } from '../controller/endpoint-controller.ts';
 import { startHealthServer } from '../runtime/health-server.ts';
 import type { HealthServer } from '../runtime/health-server.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { connect } from './connect.ts';
 import { defineCommand, UsageError } from './command.ts';
 import { listenAddress } from './flag-schemas.ts';
 import type { FlagValues } from './flags.ts';
@@ -34,7 +32,7 @@ export const controllerCommand = defineCommand({
 });
 
 async function runController(values: Values, log: Logger, stop: AbortSignal): Promise<number> {
-  const api = await connect(values);
+  const api = await connect('controller', values);
   const controller: { current?: EndpointController } = {};
   const facts = createEndpointFacts({
     api,
@@ -84,14 +82,5 @@ async function serveHealth({ 'health-listen': listen }: Values, notReady: () => 
     return await startHealthServer({ ...listen, notReady });
   } catch (error) {
     throw new UsageError(`--health-listen: cannot listen on ${listen.host} port ${listen.port} (${(error as Error).message})`);
-  }
-}
-
-async function connect({ kubeconfig, context }: Values): Promise<KubeApi> {
-  try {
-    const connection = await resolveConnection({ ...(kubeconfig === undefined ? {} : { kubeconfig }), ...(context === undefined ? {} : { context }) });
-    return createKubeApi(connection, { userAgent: 'hot-switch-controller' });
-  } catch (error) {
-    throw new UsageError(`--kubeconfig: ${(error as Error).message}`);
   }
 }

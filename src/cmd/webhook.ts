@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import { createEndpointFacts } from '../adapters/kube/endpoint-facts.ts';
 import { createNamespaceDefaults } from '../adapters/kube/namespace-defaults.ts';
-import { resolveConnection } from '../adapters/kube/connection.ts';
-import { createKubeApi } from '../adapters/kube/transport.ts';
-import type { KubeApi } from '../adapters/kube/transport.ts';
 import { openCertificateFiles } from '../adapters/tls/source.ts';
 import type { FileCertificateSource } from '../adapters/tls/source.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { connect } from './connect.ts';
 import { defineCommand, UsageError } from './command.ts';
 import type { FlagValues } from './flags.ts';
 import { durationMs, listenAddress } from './flag-schemas.ts';
@@ -43,7 +41,7 @@ export const webhookCommand = defineCommand({
 
 async function runWebhook(values: Values, log: Logger, stop: AbortSignal): Promise<number> {
   const certificates = await openCertificates(values, log);
-  const api = await connect(values);
+  const api = await connect('webhook', values);
   const namespaces = createNamespaceDefaults({ api, log: log.with({ cache: 'namespaces' }) });
   const endpoints = createEndpointFacts({ api, log: log.with({ cache: 'endpoints' }) });
   namespaces.start();
@@ -94,14 +92,5 @@ async function openCertificates(values: Values, log: Logger): Promise<FileCertif
     return await openCertificateFiles({ certFile, keyFile, log });
   } catch (error) {
     throw new UsageError(`--tls-cert ${certFile} and --tls-key ${keyFile} are no usable certificate (${(error as Error).message}); npm run certs makes one`);
-  }
-}
-
-async function connect({ kubeconfig, context }: Values): Promise<KubeApi> {
-  try {
-    const connection = await resolveConnection({ ...(kubeconfig === undefined ? {} : { kubeconfig }), ...(context === undefined ? {} : { context }) });
-    return createKubeApi(connection, { userAgent: 'hot-switch-webhook' });
-  } catch (error) {
-    throw new UsageError(`--kubeconfig: ${(error as Error).message}`);
   }
 }
