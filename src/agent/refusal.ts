@@ -2,17 +2,16 @@ import { connect } from 'node:net';
 
 /** A connection that is not answered at all is given up after this time; ms. */
 const CONNECT_MS = 50;
-const FIRST_PAUSE_MS = 1;
+const PAUSE_MS = 2;
 
 /**
  * Resolves to true as soon as a TCP connection to the port is refused, to false when none was before `untilMs` (performance.now()) or `signal` aborts.
  * A hint and no proof, since a firewall can refuse too: it costs a fraction of a millisecond, so that whoever reads the sockets, which costs many, does it once and in time.
  */
 export async function whenRefused(host: string, port: number, untilMs: number, signal: AbortSignal): Promise<boolean> {
-  // A growing pause: a sidecar that only dropped a connection is not to be stormed.
-  for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted && performance.now() < untilMs; pauseMs *= 1.3) {
+  while (!signal.aborted && performance.now() < untilMs) {
     if (await isRefused(host, port)) return !signal.aborted;
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
   return false;
 }

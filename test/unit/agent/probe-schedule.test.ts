@@ -93,7 +93,7 @@ describe('the end of the held connection', () => {
     await eventually('a good probe again', () => probes.result().kind === 'ok');
     expect(probes.goodProbes()).toBe(1);
     // The looks for a refusal are connections too; they are bounded.
-    expect(sidecar.connections).toBeLessThan(20);
+    expect(sidecar.connections).toBeLessThan(40);
     expect(news).not.toContain('failed');
   });
 
