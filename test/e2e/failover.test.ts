@@ -252,11 +252,20 @@ async function inboundRequests(of: Pod): Promise<number> {
   return Number(/upstream_rq_total: (\d+)/.exec(text)?.[1] ?? Number.NaN);
 }
 
-/** The TLS mode that istiod tells clients for the pod's endpoint. */
+/** The TLS mode that istiod tells clients for the pod's endpoint; its debug pages are open to the loopback only. */
 async function tlsModeTold(of: Pod): Promise<string | undefined> {
-  const shards = await (await fetch(`http://127.0.0.1:15014/debug/endpointShardz`)).text();
-  const at = shards.indexOf(`"${of.status?.podIP}"`);
-  return at === -1 ? undefined : /"TLSMode": "(\w+)"/.exec(shards.slice(at))?.[1];
+  const shards: unknown = await (await fetch('http://127.0.0.1:15014/debug/endpointShardz')).json();
+  return findTlsMode(shards, of.status?.podIP ?? '');
+}
+
+/** Looks for the endpoint (istio.io/istio pilot/pkg/model, IstioEndpoint) wherever the page has it. */
+function findTlsMode(value: unknown, address: string): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { Addresses: addresses, TLSMode: mode } = value as { Addresses?: unknown; TLSMode?: unknown };
+  if (Array.isArray(addresses) && addresses.includes(address)) return typeof mode === 'string' ? mode : undefined;
+  return Object.values(value)
+    .map((part) => findTlsMode(part, address))
+    .find((found) => found !== undefined);
 }
 
 function anyProcess(of: Pod): number {
