@@ -70,7 +70,9 @@ async function install(packages: readonly string[]): Promise<void> {
   await withProgress(`Installing Debian packages: ${packages.join(' ')}`, 30, async () => {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     await run('apt-get', ['update', '-qq'], { env, timeoutMs: 300_000 });
-    await withoutServices(packages, () => run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env, timeoutMs: 600_000, mayOutlive: true }));
+    await withoutServices(packages, () =>
+      run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env, timeoutMs: 600_000, mayOutlive: true }),
+    );
   });
 }
 
